@@ -1,0 +1,1 @@
+"""The BMD_CNN network, its training and its checkpoints."""

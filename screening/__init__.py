@@ -1,0 +1,1 @@
+"""Read the lumbar vertebrae of archived CT that nobody measured."""

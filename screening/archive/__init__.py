@@ -1,0 +1,1 @@
+"""Folder tree -> Study, Series, Instance; headers only."""

@@ -1,0 +1,1 @@
+"""Series -> Hounsfield volume -> lumbar vertebrae -> attenuation and network input."""

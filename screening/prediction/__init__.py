@@ -1,0 +1,1 @@
+"""Network input -> slice BMD -> level BMD -> patient BMD and T-score."""

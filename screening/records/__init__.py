@@ -1,0 +1,1 @@
+"""What the hospital already knows: DXA results and patient context."""

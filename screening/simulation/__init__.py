@@ -1,0 +1,1 @@
+"""Patients with exactly known bone density, written as DICOM CT and DXA."""

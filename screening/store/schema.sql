@@ -1,0 +1,359 @@
+-- The database, table by table. Every column carries a COMMENT with its unit, DICOM tag or definition; missing is
+-- NULL, never NaN (a CHECK with BETWEEN refuses NaN because DuckDB orders it above every number).
+-- Times are UTC. `bmd` is areal (g/cm2). Rows are written by the sweep and the importers alone.
+
+CREATE TABLE IF NOT EXISTS sweep (
+    sweep_id               INTEGER PRIMARY KEY,
+    started_at             TIMESTAMP NOT NULL,
+    ended_at               TIMESTAMP CHECK (ended_at >= started_at),
+    state                  VARCHAR NOT NULL CHECK (state IN ('running', 'completed', 'stopped', 'interrupted')),
+    archives               VARCHAR[] NOT NULL,
+    checkpoint_sha256      VARCHAR NOT NULL CHECK (length(checkpoint_sha256) = 64),
+    software_version       VARCHAR NOT NULL,
+    library_versions       JSON NOT NULL,
+    config                 JSON NOT NULL,
+    file_found_count       BIGINT CHECK (file_found_count >= 0),
+    file_read_count        BIGINT CHECK (file_read_count BETWEEN 0 AND file_found_count),
+    file_problem_count     BIGINT CHECK (file_problem_count >= 0),
+    study_found_count      BIGINT CHECK (study_found_count >= 0),
+    study_read_count       BIGINT CHECK (study_read_count >= 0),
+    measured_count         BIGINT CHECK (measured_count >= 0),
+    excluded_count         BIGINT CHECK (excluded_count >= 0),
+    failed_count           BIGINT CHECK (failed_count >= 0)
+);
+COMMENT ON TABLE sweep IS 'One row a sweep: when it ran, with which software, and what it counted.';
+COMMENT ON COLUMN sweep.sweep_id IS 'Number of the sweep in this database, from 1.';
+COMMENT ON COLUMN sweep.started_at IS 'Start, UTC.';
+COMMENT ON COLUMN sweep.ended_at IS 'End, UTC; NULL while running or after an interruption.';
+COMMENT ON COLUMN sweep.state IS 'running, completed, stopped (asked to), interrupted (found unfinished by the next sweep).';
+COMMENT ON COLUMN sweep.archives IS 'Folders or addresses that were crawled.';
+COMMENT ON COLUMN sweep.checkpoint_sha256 IS 'SHA-256 of the checkpoint that read the studies of this sweep.';
+COMMENT ON COLUMN sweep.software_version IS 'Version of this software.';
+COMMENT ON COLUMN sweep.library_versions IS 'Versions of the libraries that decode, compute and store.';
+COMMENT ON COLUMN sweep.config IS 'The settings in force, without secrets.';
+COMMENT ON COLUMN sweep.file_found_count IS 'Files present in the archives at this sweep, count.';
+COMMENT ON COLUMN sweep.file_read_count IS 'Files whose header was read at this sweep because they were new or changed, count.';
+COMMENT ON COLUMN sweep.file_problem_count IS 'Files present that are not indexed, each with a row in file_problem, count.';
+COMMENT ON COLUMN sweep.study_found_count IS 'Studies present in the archives at this sweep, count.';
+COMMENT ON COLUMN sweep.study_read_count IS 'Studies read at this sweep because they were new or changed, count.';
+COMMENT ON COLUMN sweep.measured_count IS 'Of the studies read at this sweep: measured, count.';
+COMMENT ON COLUMN sweep.excluded_count IS 'Of the studies read at this sweep: excluded with a reason, count.';
+COMMENT ON COLUMN sweep.failed_count IS 'Of the studies read at this sweep: failed, count.';
+
+CREATE TABLE IF NOT EXISTS series_index (
+    series_instance_uid    VARCHAR NOT NULL,
+    study_instance_uid     VARCHAR NOT NULL,
+    modality               VARCHAR NOT NULL,
+    instance_count         INTEGER NOT NULL CHECK (instance_count >= 0),
+    fingerprint            VARCHAR NOT NULL,
+    instances              BLOB NOT NULL,
+    present                BOOLEAN NOT NULL,
+    indexed_at             TIMESTAMP NOT NULL,
+    PRIMARY KEY (study_instance_uid, series_instance_uid)
+);
+COMMENT ON TABLE series_index IS 'The archive as it was last seen: one row a series, its instances packed.';
+COMMENT ON COLUMN series_index.series_instance_uid IS 'SeriesInstanceUID (0020,000E).';
+COMMENT ON COLUMN series_index.study_instance_uid IS 'StudyInstanceUID (0020,000D).';
+COMMENT ON COLUMN series_index.modality IS 'Modality (0008,0060).';
+COMMENT ON COLUMN series_index.instance_count IS 'Files of the series, count.';
+COMMENT ON COLUMN series_index.fingerprint IS 'Digest of path, size and modification time of every file of the series.';
+COMMENT ON COLUMN series_index.instances IS 'The headers of the series, packed by screening.archive.index.pack.';
+COMMENT ON COLUMN series_index.present IS 'Whether any file of the series was there at the last sweep; results of a vanished series are kept.';
+COMMENT ON COLUMN series_index.indexed_at IS 'When this row was last written, UTC.';
+
+CREATE TABLE IF NOT EXISTS file_problem (
+    path                   VARCHAR PRIMARY KEY,
+    size_bytes             BIGINT NOT NULL CHECK (size_bytes >= 0),
+    mtime_ns               BIGINT NOT NULL,
+    reason                 VARCHAR NOT NULL,
+    detail                 VARCHAR NOT NULL,
+    found_at               TIMESTAMP NOT NULL
+);
+COMMENT ON TABLE file_problem IS 'Files that are not part of any indexed series, each with its reason.';
+COMMENT ON COLUMN file_problem.path IS 'Path of the file; may hold identifiers, so it is shown to nobody but the quality team.';
+COMMENT ON COLUMN file_problem.size_bytes IS 'Size, bytes.';
+COMMENT ON COLUMN file_problem.mtime_ns IS 'Modification time, ns since 1970; with size_bytes it tells an unchanged file.';
+COMMENT ON COLUMN file_problem.reason IS 'Why the file is not indexed (screening.archive.header.FileProblem).';
+COMMENT ON COLUMN file_problem.detail IS 'Exception type or other measured fact, without patient data.';
+COMMENT ON COLUMN file_problem.found_at IS 'When the file was last looked at, UTC.';
+
+CREATE TABLE IF NOT EXISTS model (
+    checkpoint_sha256      VARCHAR PRIMARY KEY CHECK (length(checkpoint_sha256) = 64),
+    name                   VARCHAR NOT NULL,
+    data_kind              VARCHAR NOT NULL CHECK (data_kind IN ('simulated', 'site')),
+    metrics                JSON NOT NULL,
+    active                 BOOLEAN NOT NULL,
+    registered_at          TIMESTAMP NOT NULL
+);
+COMMENT ON TABLE model IS 'Checkpoints that have read studies of this database.';
+COMMENT ON COLUMN model.checkpoint_sha256 IS 'SHA-256 of the checkpoint file.';
+COMMENT ON COLUMN model.name IS 'Name of the checkpoint.';
+COMMENT ON COLUMN model.data_kind IS 'What it was trained on: simulated CT, or CT and DXA pairs of a site.';
+COMMENT ON COLUMN model.metrics IS 'Metrics measured on held-out patients when it was made, with their data kind.';
+COMMENT ON COLUMN model.active IS 'Whether the views show the results of this checkpoint; one row is active.';
+COMMENT ON COLUMN model.registered_at IS 'When it was first used in this database, UTC.';
+
+CREATE TABLE IF NOT EXISTS patient (
+    patient_id             VARCHAR PRIMARY KEY,
+    issuer_of_patient_id   VARCHAR NOT NULL,
+    identified             BOOLEAN NOT NULL,
+    sex                    VARCHAR CHECK (sex IN ('F', 'M', 'O')),
+    birth_date             DATE
+);
+COMMENT ON TABLE patient IS 'One row a patient of the archive.';
+COMMENT ON COLUMN patient.patient_id IS 'PatientID (0010,0020); "unidentified:" and a digest of the study UID where the header has none.';
+COMMENT ON COLUMN patient.issuer_of_patient_id IS 'IssuerOfPatientID (0010,0021), empty where absent.';
+COMMENT ON COLUMN patient.identified IS 'Whether PatientID came from the header; without one no DXA can be matched.';
+COMMENT ON COLUMN patient.sex IS 'PatientSex (0010,0040); NULL where absent.';
+COMMENT ON COLUMN patient.birth_date IS 'PatientBirthDate (0010,0030); NULL where absent.';
+
+CREATE TABLE IF NOT EXISTS study (
+    study_instance_uid     VARCHAR PRIMARY KEY,
+    patient_id             VARCHAR NOT NULL,
+    study_key              VARCHAR NOT NULL,
+    study_date             DATE,
+    age_years              DOUBLE CHECK (age_years BETWEEN 0 AND 130),
+    accession_number       VARCHAR NOT NULL,
+    study_description      VARCHAR NOT NULL,
+    institution_name       VARCHAR NOT NULL,
+    series_count           INTEGER NOT NULL CHECK (series_count > 0),
+    instance_count         INTEGER NOT NULL CHECK (instance_count > 0),
+    fingerprint            VARCHAR NOT NULL
+);
+COMMENT ON TABLE study IS 'One row a study of the archive.';
+COMMENT ON COLUMN study.study_instance_uid IS 'StudyInstanceUID (0020,000D).';
+COMMENT ON COLUMN study.patient_id IS 'The patient, see table patient.';
+COMMENT ON COLUMN study.study_key IS 'Keyed digest (HMAC-SHA-256) that stands for the study in logs and file names.';
+COMMENT ON COLUMN study.study_date IS 'StudyDate (0008,0020).';
+COMMENT ON COLUMN study.age_years IS 'Age at the study in years, from birth date, else PatientAge (0010,1010).';
+COMMENT ON COLUMN study.accession_number IS 'AccessionNumber (0008,0050), empty where absent.';
+COMMENT ON COLUMN study.study_description IS 'StudyDescription (0008,1030), empty where absent.';
+COMMENT ON COLUMN study.institution_name IS 'InstitutionName (0008,0080), empty where absent.';
+COMMENT ON COLUMN study.series_count IS 'Series of the study, count.';
+COMMENT ON COLUMN study.instance_count IS 'Files of the study, count.';
+COMMENT ON COLUMN study.fingerprint IS 'Digest of the fingerprints of its series; a change makes the next sweep read it again.';
+
+CREATE TABLE IF NOT EXISTS series (
+    study_instance_uid     VARCHAR NOT NULL,
+    series_instance_uid    VARCHAR NOT NULL,
+    modality               VARCHAR NOT NULL,
+    series_description     VARCHAR NOT NULL,
+    manufacturer           VARCHAR NOT NULL,
+    manufacturer_model_name VARCHAR NOT NULL,
+    kvp_kv                 DOUBLE CHECK (kvp_kv BETWEEN 0 AND 1000),
+    convolution_kernel     VARCHAR NOT NULL,
+    slice_thickness_mm     DOUBLE CHECK (slice_thickness_mm BETWEEN 0 AND 1000),
+    instance_count         INTEGER NOT NULL CHECK (instance_count > 0),
+    chosen                 BOOLEAN NOT NULL,
+    reason                 VARCHAR,
+    detail                 VARCHAR NOT NULL,
+    PRIMARY KEY (study_instance_uid, series_instance_uid),
+    CHECK (chosen = (reason IS NULL))
+);
+COMMENT ON TABLE series IS 'One row a series of a study that was read: chosen, or the reason why not.';
+COMMENT ON COLUMN series.study_instance_uid IS 'StudyInstanceUID (0020,000D).';
+COMMENT ON COLUMN series.series_instance_uid IS 'SeriesInstanceUID (0020,000E).';
+COMMENT ON COLUMN series.modality IS 'Modality (0008,0060).';
+COMMENT ON COLUMN series.series_description IS 'SeriesDescription (0008,103E), empty where absent.';
+COMMENT ON COLUMN series.manufacturer IS 'Manufacturer (0008,0070), empty where absent.';
+COMMENT ON COLUMN series.manufacturer_model_name IS 'ManufacturerModelName (0008,1090), empty where absent.';
+COMMENT ON COLUMN series.kvp_kv IS 'KVP (0018,0060), kV.';
+COMMENT ON COLUMN series.convolution_kernel IS 'ConvolutionKernel (0018,1210), empty where absent.';
+COMMENT ON COLUMN series.slice_thickness_mm IS 'SliceThickness (0018,0050), mm.';
+COMMENT ON COLUMN series.instance_count IS 'Files of the series, count.';
+COMMENT ON COLUMN series.chosen IS 'Whether this is the series of its study that was measured.';
+COMMENT ON COLUMN series.reason IS 'Why the series was not measured (screening.errors.Exclusion or failed); NULL when chosen.';
+COMMENT ON COLUMN series.detail IS 'The measured facts behind the reason, without patient data.';
+
+CREATE TABLE IF NOT EXISTS outcome (
+    study_instance_uid     VARCHAR NOT NULL,
+    checkpoint_sha256      VARCHAR NOT NULL,
+    sweep_id               INTEGER NOT NULL,
+    status                 VARCHAR NOT NULL CHECK (status IN ('measured', 'excluded', 'failed')),
+    reason                 VARCHAR,
+    detail                 VARCHAR NOT NULL,
+    stage                  VARCHAR,
+    study_fingerprint      VARCHAR NOT NULL,
+    read_seconds           DOUBLE NOT NULL CHECK (read_seconds BETWEEN 0 AND 1e6),
+    read_at                TIMESTAMP NOT NULL,
+    PRIMARY KEY (study_instance_uid, checkpoint_sha256),
+    CHECK ((status = 'measured') = (reason IS NULL)),
+    CHECK ((status = 'failed') = (stage IS NOT NULL))
+);
+COMMENT ON TABLE outcome IS 'How reading a study with a checkpoint ended. Every study found is here exactly once a checkpoint.';
+COMMENT ON COLUMN outcome.study_instance_uid IS 'StudyInstanceUID (0020,000D).';
+COMMENT ON COLUMN outcome.checkpoint_sha256 IS 'The checkpoint, see table model.';
+COMMENT ON COLUMN outcome.sweep_id IS 'The sweep that read it.';
+COMMENT ON COLUMN outcome.status IS 'measured, excluded (the study lacks something) or failed (the program broke).';
+COMMENT ON COLUMN outcome.reason IS 'Excluded: screening.errors.Exclusion; failed: the exception type; NULL when measured.';
+COMMENT ON COLUMN outcome.detail IS 'The measured facts behind the reason, without patient data.';
+COMMENT ON COLUMN outcome.stage IS 'Failed: the module in which it broke.';
+COMMENT ON COLUMN outcome.study_fingerprint IS 'Fingerprint of the files that were read.';
+COMMENT ON COLUMN outcome.read_seconds IS 'Time from files to numbers, s.';
+COMMENT ON COLUMN outcome.read_at IS 'When it was read, UTC.';
+
+CREATE TABLE IF NOT EXISTS vertebra (
+    study_instance_uid     VARCHAR NOT NULL,
+    checkpoint_sha256      VARCHAR NOT NULL,
+    series_instance_uid    VARCHAR NOT NULL,
+    level                  VARCHAR NOT NULL CHECK (level IN ('T12', 'L1', 'L2', 'L3', 'L4', 'L5')),
+    confidence             DOUBLE NOT NULL CHECK (confidence BETWEEN 0 AND 1),
+    centre_x_mm            DOUBLE NOT NULL CHECK (centre_x_mm BETWEEN -1e5 AND 1e5),
+    centre_y_mm            DOUBLE NOT NULL CHECK (centre_y_mm BETWEEN -1e5 AND 1e5),
+    centre_z_mm            DOUBLE NOT NULL CHECK (centre_z_mm BETWEEN -1e5 AND 1e5),
+    upper_z_mm             DOUBLE NOT NULL CHECK (upper_z_mm BETWEEN -1e5 AND 1e5),
+    lower_z_mm             DOUBLE NOT NULL CHECK (lower_z_mm BETWEEN -1e5 AND upper_z_mm),
+    attenuation_hu         DOUBLE CHECK (attenuation_hu BETWEEN -1024 AND 4000),
+    attenuation_sd_hu      DOUBLE CHECK (attenuation_sd_hu BETWEEN 0 AND 4000),
+    attenuation_median_hu  DOUBLE CHECK (attenuation_median_hu BETWEEN -1024 AND 4000),
+    roi_area_mm2           DOUBLE CHECK (roi_area_mm2 BETWEEN 0 AND 10000),
+    body_depth_mm          DOUBLE CHECK (body_depth_mm BETWEEN 0 AND 100),
+    attended_hu            DOUBLE CHECK (attended_hu BETWEEN -1024 AND 4000),
+    bmd_cnn                DOUBLE CHECK (bmd_cnn BETWEEN 0 AND 4),
+    bmd_sd                 DOUBLE CHECK (bmd_sd BETWEEN 0 AND 4),
+    used                   BOOLEAN NOT NULL,
+    reason                 VARCHAR,
+    PRIMARY KEY (study_instance_uid, checkpoint_sha256, level),
+    CHECK (used = (reason IS NULL)),
+    CHECK (NOT used OR bmd_cnn IS NOT NULL)
+);
+COMMENT ON TABLE vertebra IS 'One row a vertebral body found in a measured series; positions in DICOM patient coordinates.';
+COMMENT ON COLUMN vertebra.study_instance_uid IS 'StudyInstanceUID (0020,000D).';
+COMMENT ON COLUMN vertebra.checkpoint_sha256 IS 'The checkpoint, see table model.';
+COMMENT ON COLUMN vertebra.series_instance_uid IS 'SeriesInstanceUID (0020,000E) of the series measured.';
+COMMENT ON COLUMN vertebra.level IS 'Level name, T12 and L1 to L5.';
+COMMENT ON COLUMN vertebra.confidence IS 'Confidence of the localiser in this body, 0 to 1.';
+COMMENT ON COLUMN vertebra.centre_x_mm IS 'Centre of the body, patient x (to the left), mm.';
+COMMENT ON COLUMN vertebra.centre_y_mm IS 'Centre of the body, patient y (to posterior), mm.';
+COMMENT ON COLUMN vertebra.centre_z_mm IS 'Centre of the body, patient z (to cranial), mm.';
+COMMENT ON COLUMN vertebra.upper_z_mm IS 'Cranial end plate on the axis of the body, patient z, mm.';
+COMMENT ON COLUMN vertebra.lower_z_mm IS 'Caudal end plate on the axis of the body, patient z, mm.';
+COMMENT ON COLUMN vertebra.attenuation_hu IS 'Mean of the trabecular region of interest, HU as acquired.';
+COMMENT ON COLUMN vertebra.attenuation_sd_hu IS 'Standard deviation in the region of interest, HU.';
+COMMENT ON COLUMN vertebra.attenuation_median_hu IS 'Median of the region of interest, HU as acquired.';
+COMMENT ON COLUMN vertebra.roi_area_mm2 IS 'Area of the region of interest in its middle slice, mm2.';
+COMMENT ON COLUMN vertebra.body_depth_mm IS 'Antero-posterior depth of the body by its outline, mm.';
+COMMENT ON COLUMN vertebra.attended_hu IS 'Trabecular attenuation that BMD_CNN attended, HU at 120 kVp equivalent.';
+COMMENT ON COLUMN vertebra.bmd_cnn IS 'Areal BMD estimated by BMD_CNN for this level, g/cm2.';
+COMMENT ON COLUMN vertebra.bmd_sd IS 'Standard deviation of the level estimate as the network states it, g/cm2.';
+COMMENT ON COLUMN vertebra.used IS 'Whether the level enters the patient value.';
+COMMENT ON COLUMN vertebra.reason IS 'Why the level does not enter the patient value; NULL when used.';
+
+CREATE TABLE IF NOT EXISTS slice_prediction (
+    study_instance_uid     VARCHAR NOT NULL,
+    checkpoint_sha256      VARCHAR NOT NULL,
+    level                  VARCHAR NOT NULL,
+    slab                   INTEGER NOT NULL CHECK (slab >= 0),
+    z_mm                   DOUBLE NOT NULL CHECK (z_mm BETWEEN -1e5 AND 1e5),
+    bmd_cnn                DOUBLE NOT NULL CHECK (bmd_cnn BETWEEN -1 AND 4),
+    bmd_sd                 DOUBLE NOT NULL CHECK (bmd_sd BETWEEN 0 AND 4),
+    attended_hu            DOUBLE NOT NULL CHECK (attended_hu BETWEEN -1024 AND 4000),
+    body_depth_mm          DOUBLE NOT NULL CHECK (body_depth_mm BETWEEN 0 AND 100),
+    PRIMARY KEY (study_instance_uid, checkpoint_sha256, level, slab)
+);
+COMMENT ON TABLE slice_prediction IS 'One row an axial slab that BMD_CNN read.';
+COMMENT ON COLUMN slice_prediction.study_instance_uid IS 'StudyInstanceUID (0020,000D).';
+COMMENT ON COLUMN slice_prediction.checkpoint_sha256 IS 'The checkpoint, see table model.';
+COMMENT ON COLUMN slice_prediction.level IS 'Level name.';
+COMMENT ON COLUMN slice_prediction.slab IS 'Number of the slab within the level, from 0, caudal first.';
+COMMENT ON COLUMN slice_prediction.z_mm IS 'Centre of the slab on the axis of the body, patient z, mm.';
+COMMENT ON COLUMN slice_prediction.bmd_cnn IS 'Areal BMD estimated from this slab alone, g/cm2.';
+COMMENT ON COLUMN slice_prediction.bmd_sd IS 'Standard deviation of this estimate as the network states it, g/cm2.';
+COMMENT ON COLUMN slice_prediction.attended_hu IS 'Attenuation that the network attended, HU at 120 kVp equivalent.';
+COMMENT ON COLUMN slice_prediction.body_depth_mm IS 'Antero-posterior body depth that the network read, mm.';
+
+CREATE TABLE IF NOT EXISTS study_bmd (
+    study_instance_uid     VARCHAR NOT NULL,
+    checkpoint_sha256      VARCHAR NOT NULL,
+    patient_id             VARCHAR NOT NULL,
+    bmd_cnn                DOUBLE NOT NULL CHECK (bmd_cnn BETWEEN 0 AND 4),
+    bmd_low                DOUBLE NOT NULL CHECK (bmd_low BETWEEN -1 AND bmd_cnn),
+    bmd_high               DOUBLE NOT NULL CHECK (bmd_high BETWEEN bmd_cnn AND 5),
+    level_count            INTEGER NOT NULL CHECK (level_count >= 2),
+    levels                 VARCHAR[] NOT NULL,
+    attenuation_hu         DOUBLE CHECK (attenuation_hu BETWEEN -1024 AND 4000),
+    reference              VARCHAR NOT NULL,
+    t_score                DOUBLE NOT NULL CHECK (t_score BETWEEN -20 AND 20),
+    yam_percent            DOUBLE NOT NULL CHECK (yam_percent BETWEEN 0 AND 400),
+    category               VARCHAR CHECK (category IN ('osteoporosis', 'osteopenia', 'normal')),
+    osteoporosis_probability DOUBLE NOT NULL CHECK (osteoporosis_probability BETWEEN 0 AND 1),
+    band                   VARCHAR NOT NULL CHECK (band IN ('likely', 'indeterminate', 'not_flagged')),
+    level_certainty        VARCHAR NOT NULL CHECK (level_certainty IN ('certain', 'uncertain')),
+    contrast_enhanced      BOOLEAN NOT NULL,
+    warnings               VARCHAR[] NOT NULL,
+    evidence_file          VARCHAR NOT NULL,
+    PRIMARY KEY (study_instance_uid, checkpoint_sha256)
+);
+COMMENT ON TABLE study_bmd IS 'One row a measured study: the patient''s BMD_CNN at that date.';
+COMMENT ON COLUMN study_bmd.study_instance_uid IS 'StudyInstanceUID (0020,000D).';
+COMMENT ON COLUMN study_bmd.checkpoint_sha256 IS 'The checkpoint, see table model.';
+COMMENT ON COLUMN study_bmd.patient_id IS 'The patient, see table patient.';
+COMMENT ON COLUMN study_bmd.bmd_cnn IS 'Areal BMD estimated by BMD_CNN: mean of the usable levels L1 to L4, g/cm2. Not a DXA.';
+COMMENT ON COLUMN study_bmd.bmd_low IS 'Lower end of the 90 % prediction interval, g/cm2.';
+COMMENT ON COLUMN study_bmd.bmd_high IS 'Upper end of the 90 % prediction interval, g/cm2.';
+COMMENT ON COLUMN study_bmd.level_count IS 'Levels that entered the mean, count; at least 2 (ISCD).';
+COMMENT ON COLUMN study_bmd.levels IS 'Names of the levels that entered the mean.';
+COMMENT ON COLUMN study_bmd.attenuation_hu IS 'Mean trabecular attenuation of the same levels, HU as acquired: the transparent comparator.';
+COMMENT ON COLUMN study_bmd.reference IS 'Reference population of t_score and yam_percent (screening.prediction.tscore).';
+COMMENT ON COLUMN study_bmd.t_score IS 'BMD_CNN as standard deviations from the young adult mean of the reference, 1.';
+COMMENT ON COLUMN study_bmd.yam_percent IS 'BMD_CNN as share of the young adult mean of the reference, %.';
+COMMENT ON COLUMN study_bmd.category IS 'Band of the number: osteoporosis T <= -2.5, osteopenia -2.5 < T < -1.0, normal; never a verdict. NULL under 50 years or age unknown.';
+COMMENT ON COLUMN study_bmd.osteoporosis_probability IS 'Probability that the areal BMD gives T <= -2.5, under the prediction error of the checkpoint, 1.';
+COMMENT ON COLUMN study_bmd.band IS 'likely: T <= -2.5, that is probability at least one half; indeterminate: not likely, but the interval reaches the cut; else not_flagged, which does not mean normal.';
+COMMENT ON COLUMN study_bmd.level_certainty IS 'Whether the level names can be relied on.';
+COMMENT ON COLUMN study_bmd.contrast_enhanced IS 'Whether the series was contrast-enhanced and measured because the site allows it.';
+COMMENT ON COLUMN study_bmd.warnings IS 'What a reader must know before using the number.';
+COMMENT ON COLUMN study_bmd.evidence_file IS 'PNG under the evidence folder: the axial slices that were read with their regions of interest.';
+
+CREATE TABLE IF NOT EXISTS dxa (
+    patient_id             VARCHAR NOT NULL,
+    dxa_date               DATE NOT NULL,
+    region                 VARCHAR NOT NULL,
+    bmd_dxa                DOUBLE CHECK (bmd_dxa BETWEEN 0.2 AND 2.5),
+    t_score                DOUBLE CHECK (t_score BETWEEN -8 AND 8),
+    manufacturer           VARCHAR NOT NULL,
+    source_file            VARCHAR NOT NULL,
+    imported_at            TIMESTAMP NOT NULL,
+    PRIMARY KEY (patient_id, dxa_date, region, manufacturer),
+    CHECK (region IN ('L1-L4', 'L2-L4', 'total_hip', 'femoral_neck')),
+    CHECK (bmd_dxa IS NOT NULL OR t_score IS NOT NULL)
+);
+COMMENT ON TABLE dxa IS 'One row a DXA result of a patient, date and region.';
+COMMENT ON COLUMN dxa.patient_id IS 'The patient, as in table patient.';
+COMMENT ON COLUMN dxa.dxa_date IS 'Date of the measurement.';
+COMMENT ON COLUMN dxa.region IS 'L1-L4, L2-L4, total_hip or femoral_neck.';
+COMMENT ON COLUMN dxa.bmd_dxa IS 'Areal BMD on the scale of its manufacturer, g/cm2.';
+COMMENT ON COLUMN dxa.t_score IS 'T-score as reported, 1.';
+COMMENT ON COLUMN dxa.manufacturer IS 'Manufacturer of the densitometer, whose scale bmd_dxa is on; empty where not given.';
+COMMENT ON COLUMN dxa.source_file IS 'Name of the imported file.';
+COMMENT ON COLUMN dxa.imported_at IS 'When it was imported, UTC.';
+
+CREATE TABLE IF NOT EXISTS rejected_record (
+    record_digest          VARCHAR PRIMARY KEY,
+    source_file            VARCHAR NOT NULL,
+    row_number             BIGINT NOT NULL CHECK (row_number >= 1),
+    reason                 VARCHAR NOT NULL,
+    record                 VARCHAR NOT NULL,
+    rejected_at            TIMESTAMP NOT NULL
+);
+COMMENT ON TABLE rejected_record IS 'Every imported row that was refused, verbatim, with the reason.';
+COMMENT ON COLUMN rejected_record.record_digest IS 'SHA-256 of the record and its file name: a second import adds nothing.';
+COMMENT ON COLUMN rejected_record.source_file IS 'Name of the imported file.';
+COMMENT ON COLUMN rejected_record.row_number IS 'Line of the record in the file, the header being line 1.';
+COMMENT ON COLUMN rejected_record.reason IS 'Column and rule that refused it.';
+COMMENT ON COLUMN rejected_record.record IS 'The record as JSON, verbatim.';
+COMMENT ON COLUMN rejected_record.rejected_at IS 'When it was refused, UTC.';
+
+CREATE TABLE IF NOT EXISTS publication (
+    publication_id         INTEGER PRIMARY KEY,
+    published_at           TIMESTAMP NOT NULL,
+    as_of_date             DATE NOT NULL,
+    look_back_months       INTEGER NOT NULL CHECK (look_back_months > 0),
+    minimum_age_years      INTEGER NOT NULL CHECK (minimum_age_years BETWEEN 0 AND 130)
+);
+COMMENT ON TABLE publication IS 'One row a publication; the newest one gives the views their date and limits.';
+COMMENT ON COLUMN publication.publication_id IS 'Number of the publication in this database, from 1.';
+COMMENT ON COLUMN publication.published_at IS 'When this copy was published, UTC.';
+COMMENT ON COLUMN publication.as_of_date IS 'The "today" of the look-back.';
+COMMENT ON COLUMN publication.look_back_months IS 'A central DXA within so many months before as_of_date closes the care gap.';
+COMMENT ON COLUMN publication.minimum_age_years IS 'Youngest age at CT that is flagged, years.';

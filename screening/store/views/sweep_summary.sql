@@ -1,0 +1,23 @@
+-- How did each night end?
+-- One row a sweep: what was found, what was read, how it ended, how long it took.
+CREATE OR REPLACE VIEW sweep_summary AS
+SELECT
+    sweep_id,
+    state,
+    started_at,
+    ended_at,
+    date_diff('millisecond', started_at, ended_at) / 1000.0 AS duration_seconds,
+    file_found_count,
+    file_read_count,
+    file_problem_count,
+    study_found_count,
+    study_read_count,
+    measured_count,
+    excluded_count,
+    failed_count,
+    failed_count / nullif(study_read_count, 0) AS failed_share,
+    study_read_count / nullif(duration_seconds / 3600.0, 0) AS studies_per_hour,
+    checkpoint_sha256,
+    software_version
+FROM sweep
+ORDER BY sweep_id;

@@ -1,0 +1,16 @@
+-- What should a clinician look at, in which order?
+-- The flagged patients with what a reader needs beside the number: months since the CT, DXA or its absence, warnings.
+CREATE OR REPLACE VIEW worklist AS
+SELECT
+    row_number() OVER (
+        ORDER BY flagged.osteoporosis_probability DESC, flagged.age_years DESC, flagged.patient_id
+    ) AS position,
+    flagged.*,
+    date_diff('month', flagged.study_date, latest.as_of_date) AS months_since_ct,
+    study.study_key,
+    study.accession_number,
+    study.institution_name
+FROM flagged
+JOIN study USING (study_instance_uid)
+CROSS JOIN (SELECT as_of_date FROM publication ORDER BY publication_id DESC LIMIT 1) AS latest
+ORDER BY position;
