@@ -4,9 +4,15 @@ Every field is named by its DICOM keyword in snake_case. A missing or unreadable
 Facts that must be the same in all instances of a series stand on `Instance`, so that disagreement can be seen.
 """
 
-from dataclasses import dataclass
+import hashlib
+import json
+import os
+import zlib
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, fields
 from datetime import date
 from pathlib import Path
+from typing import Any, Final
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,3 +100,79 @@ def age_at_study_years(instance: Instance) -> float | None:
     if born is None or on is None:
         return instance.patient_age_years
     return (on - born).days / 365.25
+
+
+def fingerprint(instances: Iterable[Instance]) -> str:
+    """Digest path, size and modification time of every file, so that a changed file set is noticed."""
+    digest = hashlib.blake2b(digest_size=16)
+    for instance in sorted(instances, key=lambda instance: instance.path):
+        digest.update(os.fsencode(instance.path))
+        digest.update(f"\0{instance.size_bytes}\0{instance.mtime_ns}\0".encode())
+    return digest.hexdigest()
+
+
+def study_fingerprint(series_fingerprints: Iterable[str]) -> str:
+    """Digest the fingerprints of a study's series."""
+    return hashlib.blake2b("\n".join(sorted(series_fingerprints)).encode(), digest_size=16).hexdigest()
+
+
+def series_of(instances: Iterable[Instance]) -> dict[tuple[str, str], Series]:
+    """Group instances into series, keyed by (study, series) because series UIDs are reused in the wild."""
+    grouped: dict[tuple[str, str], list[Instance]] = {}
+    for instance in instances:
+        key = (instance.study_instance_uid, instance.series_instance_uid)
+        grouped.setdefault(key, []).append(instance)
+    return {
+        key: Series(key[1], tuple(sorted(members, key=lambda instance: instance.path)))
+        for key, members in grouped.items()
+    }
+
+
+def pack(instances: Iterable[Instance]) -> bytes:
+    """Pack headers column by column into compressed JSON; what is the same in all of them is kept once."""
+    members = list(instances)
+    columns = {
+        field.name: [_to_json(getattr(instance, field.name)) for instance in members] for field in fields(Instance)
+    }
+    compact = {name: values[:1] if _all_equal(values) else values for name, values in columns.items()}
+    return zlib.compress(json.dumps({"count": len(members), "columns": compact}).encode())
+
+
+def unpack(packed: bytes) -> tuple[Instance, ...]:
+    """Undo `pack`."""
+    content = json.loads(zlib.decompress(packed))
+    count, columns = content["count"], content["columns"]
+    full = {name: values * count if len(values) == 1 else values for name, values in columns.items()}
+    return tuple(
+        Instance(**{name: _FROM_JSON.get(name, _same)(values[row]) for name, values in full.items()})
+        for row in range(count)
+    )
+
+
+def _all_equal(values: list[Any]) -> bool:
+    return all(value == values[0] for value in values)
+
+
+def _to_json(value: Any) -> Any:
+    if isinstance(value, Path | date):
+        return str(value)
+    return value
+
+
+def _same(value: Any) -> Any:
+    return value
+
+
+def _optional(convert: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    return lambda value: None if value is None else convert(value)
+
+
+_FROM_JSON: Final[dict[str, Callable[[Any], Any]]] = {
+    "path": Path,
+    "patient_birth_date": _optional(date.fromisoformat),
+    "study_date": _optional(date.fromisoformat),
+    "image_type": tuple,
+    "image_position_patient": _optional(tuple),
+    "image_orientation_patient": _optional(tuple),
+    "pixel_spacing_mm": _optional(tuple),
+}
