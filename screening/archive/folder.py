@@ -32,17 +32,19 @@ def _walk_folder(folder: Path, seen: set[tuple[int, int]]) -> Iterator[FoundFile
         if (status.st_dev, status.st_ino) in seen:
             continue
         seen.add((status.st_dev, status.st_ino))
-        with os.scandir(current) as entries:
-            ordered = sorted(entries, key=lambda entry: entry.name)
+        try:
+            with os.scandir(current) as entries:
+                ordered = sorted(entries, key=lambda entry: entry.name)
+        except (PermissionError, FileNotFoundError):
+            yield FoundFile(current, status.st_size, status.st_mtime_ns)  # becomes a counted problem
+            continue
         pending.extend(Path(entry.path) for entry in reversed(ordered) if entry.is_dir())
-        yield from _files(ordered)
+        yield from (_found(entry) for entry in ordered if not entry.is_dir())
 
 
-def _files(entries: list["os.DirEntry[str]"]) -> Iterator[FoundFile]:
-    for entry in entries:
-        if entry.is_file():
-            status = entry.stat()
-            yield FoundFile(Path(entry.path), status.st_size, status.st_mtime_ns)
+def _found(entry: "os.DirEntry[str]") -> FoundFile:
+    status = entry.stat(follow_symlinks=entry.is_file())  # a dangling link or a socket is a counted problem too
+    return FoundFile(Path(entry.path), status.st_size, status.st_mtime_ns)
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,6 +26,7 @@ from screening.archive.index import Instance
 class FileProblem(StrEnum):
     """Why a file is not indexed; each value is stored and counted."""
 
+    NOT_A_FILE = "not_a_file"  # a dangling link, a socket, a folder that cannot be listed
     EMPTY = "empty"
     NOT_DICOM = "not_dicom"
     DICOMDIR = "dicomdir"
@@ -65,6 +66,8 @@ def read_header(file: FoundFile) -> Instance:
     Raises:
         NotIndexed: the file is no DICOM instance that can be placed in a study and series.
     """
+    if not file.path.is_file():
+        raise NotIndexed(FileProblem.NOT_A_FILE)
     if file.size_bytes == 0:
         raise NotIndexed(FileProblem.EMPTY)
     try:

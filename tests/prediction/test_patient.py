@@ -1,0 +1,127 @@
+import numpy as np
+import pytest
+
+from screening.errors import Excluded, Exclusion
+from screening.imaging.attenuation import TrabecularReading
+from screening.imaging.lumbar import Vertebra
+from screening.prediction.inference import SlicePredictions
+from screening.prediction.patient import (
+    Band,
+    LevelBmd,
+    LevelProblem,
+    PatientBmd,
+    SlabBmd,
+    band,
+    level_bmd,
+    patient_bmd,
+    slabs_of,
+)
+from screening.prediction.tscore import REFERENCES, Category
+
+HOLOGIC = REFERENCES["hologic_l1_l4_female"]
+
+
+def a_level(name: str, bmd: float, sd: float = 0.03, roi_hu: float = 100.0, attended_hu: float = 100.0) -> LevelBmd:
+    vertebra = Vertebra(name, (0.0, 0.0, 0.0), 15.0, -15.0, 0.9)
+    roi = TrabecularReading(roi_hu, 30.0, roi_hu, 300.0, 33.0, np.zeros((3, 3)))
+    return level_bmd(vertebra, roi, [SlabBmd(z, bmd, sd, attended_hu, 33.0) for z in (-5.0, 0.0, 5.0)])
+
+
+def a_patient(levels: list[LevelBmd], age_years: float | None = 70.0, half_width: float = 0.1) -> PatientBmd:
+    return patient_bmd(levels, reference=HOLOGIC, interval_half_width_g_cm2=half_width, age_years=age_years)
+
+
+def test_the_patient_is_the_mean_of_the_levels() -> None:
+    patient = a_patient([a_level("L1", 0.70), a_level("L2", 0.72), a_level("L3", 0.74), a_level("L4", 0.76)])
+
+    assert patient.bmd_g_cm2 == pytest.approx(0.73)
+    assert (patient.low_g_cm2, patient.high_g_cm2) == pytest.approx((0.63, 0.83))
+    assert patient.t_score == pytest.approx((0.73 - 1.047) / 0.110)
+    assert patient.category is Category.OSTEOPOROSIS
+    assert patient.warnings == ()
+
+
+def test_one_usable_level_is_not_enough() -> None:
+    with pytest.raises(Excluded) as excluded:
+        a_patient([a_level("L1", 0.7), a_level("L2", 0.7, sd=0.3)])
+    assert excluded.value.reason is Exclusion.TOO_FEW_LEVELS
+
+
+def test_two_usable_levels_are_enough_and_said() -> None:
+    assert "mean of 2 of 4 levels" in a_patient([a_level("L1", 0.7), a_level("L2", 0.7)]).warnings
+
+
+def test_t12_and_l5_do_not_count() -> None:
+    levels = [a_level("T12", 0.2), a_level("L1", 0.8), a_level("L2", 0.8), a_level("L5", 1.5)]
+
+    patient = a_patient(levels)
+
+    assert patient.bmd_g_cm2 == pytest.approx(0.8)
+    assert [level.problem for level in patient.levels] == [
+        LevelProblem.NOT_A_DXA_LEVEL,
+        None,
+        None,
+        LevelProblem.NOT_A_DXA_LEVEL,
+    ]
+
+
+@pytest.mark.parametrize(("excess_t", "dropped"), [(0.99, False), (1.01, True)])
+def test_a_level_more_than_one_t_score_away_is_dropped(excess_t: float, dropped: bool) -> None:
+    crushed = 0.8 + excess_t * HOLOGIC.sd_g_cm2
+
+    patient = a_patient([a_level("L1", 0.8), a_level("L2", 0.8), a_level("L3", 0.8), a_level("L4", crushed)])
+
+    assert (patient.levels[3].problem is LevelProblem.OUTLIER) == dropped
+
+
+def test_a_slab_the_network_is_unsure_of_does_not_count() -> None:
+    vertebra = Vertebra("L1", (0.0, 0.0, 0.0), 15.0, -15.0, 0.9)
+    roi = TrabecularReading(100.0, 30.0, 100.0, 300.0, 33.0, np.zeros((3, 3)))
+
+    level = level_bmd(vertebra, roi, [SlabBmd(0.0, 0.8, 0.03, 90.0, 33.0), SlabBmd(5.0, 0.2, 0.2, 300.0, 33.0)])
+
+    assert level.bmd_g_cm2 == pytest.approx(0.8)
+    assert level.attended_hu == pytest.approx(90.0)
+
+
+@pytest.mark.parametrize(
+    ("t", "low_t", "expected"),
+    [
+        (-2.51, -3.4, Band.LIKELY),
+        (-2.50, -3.4, Band.LIKELY),
+        (-2.49, -3.4, Band.INDETERMINATE),
+        (-1.60, -2.50, Band.INDETERMINATE),
+        (-1.59, -2.49, Band.NOT_FLAGGED),
+    ],
+)
+def test_bands_change_at_the_cut(t: float, low_t: float, expected: Band) -> None:
+    assert band(t, low_t) is expected
+
+
+def test_probability_is_one_half_at_the_cut_and_ninety_five_percent_at_the_interval_end() -> None:
+    cut = 1.047 - 2.5 * 0.110
+    levels = ("L1", "L2")
+
+    assert a_patient([a_level(name, cut) for name in levels]).osteoporosis_probability == pytest.approx(0.5)
+    assert a_patient([a_level(name, cut - 0.1) for name in levels]).osteoporosis_probability == pytest.approx(0.95)
+
+
+@pytest.mark.parametrize(("age", "has_category"), [(49.9, False), (50.0, True), (None, False)])
+def test_no_category_under_fifty_or_at_unknown_age(age: float | None, has_category: bool) -> None:
+    patient = a_patient([a_level("L1", 0.7), a_level("L2", 0.7)], age_years=age)
+    assert (patient.category is not None) == has_category
+
+
+def test_disagreeing_readers_are_said() -> None:
+    warnings = a_patient([a_level("L1", 0.8, attended_hu=126.0), a_level("L2", 0.8)]).warnings
+    assert "L1: network and region of interest differ by more than 25 HU" in warnings
+
+
+def test_slabs_pair_predictions_with_heights() -> None:
+    one = np.float32([0.8, 0.9])
+    predictions = SlicePredictions(one, one * 0, one * 100, one * 40, np.zeros((2, 1, 1), np.float32))
+
+    slabs = slabs_of(predictions, np.array([-5.0, 5.0]))
+
+    assert [slab.z_mm for slab in slabs] == [-5.0, 5.0]
+    assert slabs[1].bmd_g_cm2 == pytest.approx(0.9)
