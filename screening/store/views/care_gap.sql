@@ -26,3 +26,9 @@ SELECT
 FROM patient_bmd
 CROSS JOIN latest
 LEFT JOIN central_dxa USING (patient_id);
+COMMENT ON COLUMN care_gap.last_dxa_date IS 'Date of the newest central DXA (spine, hip, femoral neck) on record; NULL when there is none.';
+COMMENT ON COLUMN care_gap.likely_osteoporosis IS 'Criterion: the band of the newest BMD_CNN is likely.';
+COMMENT ON COLUMN care_gap.old_enough IS 'Criterion: age at CT at least publication.minimum_age_years; NULL when the age is not known.';
+COMMENT ON COLUMN care_gap.no_dxa_in_look_back IS 'Criterion: no central DXA within publication.look_back_months before publication.as_of_date.';
+COMMENT ON COLUMN care_gap.no_dxa_since_ct IS 'Criterion: no central DXA on or after the date of the CT.';
+COMMENT ON COLUMN care_gap.flagged IS 'All criteria hold: likely osteoporosis and no DXA. Not flagged does not mean normal.';

@@ -7,3 +7,4 @@ FROM patient_bmd
 JOIN care_gap USING (patient_id, study_instance_uid)
 WHERE care_gap.flagged
 ORDER BY patient_bmd.osteoporosis_probability DESC, patient_bmd.age_years DESC, patient_bmd.patient_id;
+COMMENT ON COLUMN flagged.last_dxa_date IS 'Date of the newest central DXA on record; NULL when there is none.';

@@ -14,3 +14,6 @@ FROM flagged
 JOIN study USING (study_instance_uid)
 CROSS JOIN (SELECT as_of_date FROM publication ORDER BY publication_id DESC LIMIT 1) AS latest
 ORDER BY position;
+COMMENT ON COLUMN worklist.position IS 'Place in the list, from 1: most probable first, then oldest.';
+COMMENT ON COLUMN worklist.last_dxa_date IS 'Date of the newest central DXA on record; NULL when there is none.';
+COMMENT ON COLUMN worklist.months_since_ct IS 'Full months from the CT to publication.as_of_date.';

@@ -1,0 +1,78 @@
+"""`screening.toml` -> Settings: every limit a site may change, with its default, in one place."""
+
+import tomllib
+from datetime import date
+from pathlib import Path
+from typing import Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from screening.errors import UserError
+from screening.imaging.eligibility import EligibilitySettings
+from screening.prediction.tscore import REFERENCES, Reference
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class PredictionSettings(_Section):
+    """How slice readings become a patient's value."""
+
+    checkpoint: Path | None = Field(None, description="Checkpoint file; none means the bundled one.")
+    device: str = Field("auto", pattern="^(auto|cpu|cuda(:[0-9]+)?)$", description="auto, cpu or cuda.")
+    reference: str = Field("hologic_l1_l4_female", description="Reference population of the T-score.")
+
+    def reference_population(self) -> Reference:
+        """Look the reference up by its name."""
+        return REFERENCES[self.reference]
+
+
+class CareGapSettings(_Section):
+    """Who is flagged (the criteria are columns of the view care_gap)."""
+
+    look_back_months: int = Field(36, ge=1, description="A central DXA within so many months closes the gap.")
+    minimum_age_years: int = Field(50, ge=0, le=130, description="Youngest age at CT that is flagged.")
+    as_of_date: date | None = Field(None, description="The 'today' of the look-back; none means today.")
+
+
+class SweepSettings(_Section):
+    """How the night is run."""
+
+    workers: int | None = Field(None, ge=1, description="Worker processes; none means one a core.")
+    scheduler: str | None = Field(None, description="Address of a running Dask scheduler, e.g. tls://host:8786.")
+    header_batch: int = Field(500, ge=1, description="Files whose headers are read in one task.")
+    commit_studies: int = Field(20, ge=1, description="Studies whose rows are committed together.")
+    study_deadline_s: float = Field(900.0, gt=0, description="A study that takes longer is a failure.")
+    failed_share_limit: float = Field(
+        0.05, ge=0, le=1, description="Above this share of failures the exit status is 4."
+    )
+
+
+class Settings(_Section):
+    """The whole configuration of a sweep and its publication."""
+
+    eligibility: EligibilitySettings = EligibilitySettings()
+    prediction: PredictionSettings = PredictionSettings()
+    care_gap: CareGapSettings = CareGapSettings()
+    sweep: SweepSettings = SweepSettings()
+
+    @classmethod
+    def load(cls, path: Path | None) -> Self:
+        """Read `path`, or take the defaults when it is None.
+
+        Raises:
+            UserError: the file is missing, is no TOML, or a value is out of its range; names the setting.
+        """
+        if path is None:
+            return cls()
+        try:
+            return cls.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+        except FileNotFoundError as error:
+            raise UserError(f"Expected a configuration file at {path}, found none.") from error
+        except tomllib.TOMLDecodeError as error:
+            raise UserError(f"{path} is not valid TOML: {error}.") from error
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(str(part) for part in first["loc"])
+            raise UserError(f"{path}, setting {where}: {first['msg']}.") from error

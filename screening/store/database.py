@@ -1,0 +1,147 @@
+"""The sweep's own DuckDB file: schema, one writer, rows written by Arrow table in one transaction."""
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, Final
+
+import duckdb
+import pyarrow as pa
+
+from screening.errors import UserError
+
+# Files that clients from DuckDB 1.4 on can read (R, DBeaver, older notebooks).
+_STORAGE_VERSION: Final = "v1.4.0"
+# A view may stand on views named before it.
+VIEWS: Final = ("patient_bmd", "care_gap", "flagged", "worklist", "sweep_summary", "data_dictionary")
+
+Row = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class DatabaseFolder:
+    """What lies where in the folder that holds one database."""
+
+    folder: Path
+
+    @property
+    def published(self) -> Path:
+        """The stable path readers open read-only; a link to the newest publication."""
+        return self.folder / "screening.duckdb"
+
+    @property
+    def publications(self) -> Path:
+        """Finished copies, one a publication."""
+        return self.folder / "publications"
+
+    @property
+    def working(self) -> Path:
+        """The file the sweep writes; nobody else opens it."""
+        return self.folder / "work" / "sweep.duckdb"
+
+    @property
+    def lock(self) -> Path:
+        """Held by the one process that writes."""
+        return self.folder / "work" / "lock"
+
+    @property
+    def key(self) -> Path:
+        """The site's secret for study keys in logs and file names."""
+        return self.folder / "work" / "site.key"
+
+    @property
+    def evidence(self) -> Path:
+        """Pictures of what was read."""
+        return self.folder / "evidence"
+
+    def create(self) -> None:
+        """Make the folders, closed to other users.
+
+        Raises:
+            UserError: the folder cannot be made.
+        """
+        try:
+            for folder in (self.folder, self.publications, self.working.parent, self.evidence):
+                folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError as error:
+            raise UserError(f"Cannot make the database folder {self.folder}: {error.strerror}.") from error
+
+
+def sql(name: str) -> str:
+    """Return the text of a .sql file of this package, e.g. "schema" or "views/flagged"."""
+    return files("screening.store").joinpath(f"{name}.sql").read_text(encoding="utf-8")
+
+
+@contextmanager
+def open_writer(place: DatabaseFolder) -> Iterator[duckdb.DuckDBPyConnection]:
+    """Open the working file for writing, with schema and views in place.
+
+    Raises:
+        UserError: the file is damaged or held by another process.
+    """
+    os.umask(0o077)
+    try:
+        connection = duckdb.connect(
+            place.working, config={"storage_compatibility_version": _STORAGE_VERSION, "TimeZone": "UTC"}
+        )
+    except duckdb.IOException as error:
+        raise UserError(
+            f"Cannot open {place.working}: it is held by another program, or damaged. "
+            f"Close the program; a damaged file can be replaced by a copy of {place.published}."
+        ) from error
+    try:
+        create_schema(connection)
+        yield connection
+    finally:
+        connection.close()
+
+
+def create_schema(connection: duckdb.DuckDBPyConnection) -> None:
+    """Create what is missing; idempotent. A view's column takes the comment of the table column of that name."""
+    connection.execute(sql("schema"))
+    for view in VIEWS:
+        connection.execute(sql(f"views/{view}"))
+    _comment_view_columns(connection)
+
+
+def _comment_view_columns(connection: duckdb.DuckDBPyConnection) -> None:
+    uncommented = connection.execute(sql("uncommented_view_columns")).fetchall()
+    for view, column, comment in uncommented:
+        quoted = comment.replace("'", "''")
+        connection.execute(f"COMMENT ON COLUMN {view}.{column} IS '{quoted}'")
+
+
+@contextmanager
+def transaction(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
+    """Commit everything inside, or nothing."""
+    connection.begin()
+    try:
+        yield
+    except BaseException:
+        connection.rollback()
+        raise
+    connection.commit()
+
+
+def write_rows(connection: duckdb.DuckDBPyConnection, table: str, rows: Sequence[Row]) -> None:
+    """Insert rows, replacing those with the same primary key; keys of a row are column names."""
+    if not rows:
+        return
+    incoming = pa.Table.from_pylist([dict(row) for row in rows])
+    columns = ", ".join(incoming.column_names)
+    connection.register("incoming", incoming)
+    try:
+        connection.execute(f"INSERT OR REPLACE INTO {table} ({columns}) SELECT {columns} FROM incoming")
+    finally:
+        connection.unregister("incoming")
+
+
+def fetch_one(connection: duckdb.DuckDBPyConnection, query: str, parameters: Sequence[Any] = ()) -> tuple[Any, ...]:
+    """Return the one row of a query that always has one."""
+    row = connection.execute(query, list(parameters)).fetchone()
+    if row is None:
+        raise LookupError("the query returned no row")
+    return tuple(row)

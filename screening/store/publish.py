@@ -1,0 +1,67 @@
+"""Working file -> a finished read-only copy under a stable name, swapped atomically."""
+
+import os
+import shutil
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Final
+
+import duckdb
+
+from screening.config import CareGapSettings
+from screening.store.database import DatabaseFolder, fetch_one, write_rows
+
+KEPT_PUBLICATIONS: Final = 3
+
+
+def publish(connection: duckdb.DuckDBPyConnection, place: DatabaseFolder, care_gap: CareGapSettings) -> Path:
+    """Publish what has been committed; readers of older copies are not disturbed.
+
+    The copy is complete and on disk before the link moves, so a reader never opens a torn file.
+    """
+    number = fetch_one(connection, "SELECT coalesce(max(publication_id), 0) + 1 FROM publication")[0]
+    write_rows(connection, "publication", [_publication(number, care_gap)])
+    connection.execute("CHECKPOINT")
+    finished = place.publications / f"screening-{number:06}.duckdb"
+    _copy_durably(place.working, finished)
+    _point(place.published, finished)
+    _drop_old(place.publications)
+    return finished
+
+
+def _publication(number: int, care_gap: CareGapSettings) -> dict[str, object]:
+    now = datetime.now(UTC).replace(tzinfo=None)
+    as_of: date = care_gap.as_of_date or now.date()
+    return {
+        "publication_id": number,
+        "published_at": now,
+        "as_of_date": as_of,
+        "look_back_months": care_gap.look_back_months,
+        "minimum_age_years": care_gap.minimum_age_years,
+    }
+
+
+def _copy_durably(source: Path, target: Path) -> None:
+    unfinished = target.with_suffix(".unfinished")
+    shutil.copyfile(source, unfinished)
+    unfinished.chmod(0o600)
+    with unfinished.open("rb") as copied:
+        os.fsync(copied.fileno())
+    unfinished.replace(target)
+
+
+def _point(link: Path, target: Path) -> None:
+    unfinished = link.with_suffix(".link")
+    unfinished.unlink(missing_ok=True)
+    unfinished.symlink_to(target.relative_to(link.parent))
+    unfinished.replace(link)
+    folder = os.open(link.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def _drop_old(publications: Path) -> None:
+    for old in sorted(publications.glob("screening-*.duckdb"))[:-KEPT_PUBLICATIONS]:
+        old.unlink()
