@@ -1,0 +1,151 @@
+"""BMD_CNN: an axial crop in HU -> where to look, the HU read there, body depth, areal attenuation, uncertainty.
+
+The network looks before it measures. An encoder and a light decoder turn the crop into a map of weights that sums to
+one; the trabecular attenuation is the mean HU under that map, so it follows the density of the bone linearly,
+beyond the training range too, and the map shows what was read. A second head reads the antero-posterior depth of the
+body. Their product is the *areal attenuation*: attenuation times depth over 33 mm, in HU, which is proportional to
+the mineral that an AP projection would see. The affine from areal attenuation to areal BMD in g/cm2 is a
+`Calibration`, kept outside of the weights, so a site can refit it without retraining.
+
+The network is ours. The sizes, augmentation families and validation design around it follow Yasaka et al.,
+Eur Radiol 2020;30:3549, doi 10.1007/s00330-020-06677-0.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+REFERENCE_DEPTH_MM = 33.0
+"""Depth of an average lumbar body (outer cortex), at which areal attenuation equals trabecular attenuation."""
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkConfig:
+    """Sizes and ranges of the network; stored in every checkpoint."""
+
+    channels: tuple[int, int, int] = (16, 32, 64)
+    wide_window_hu: tuple[float, float] = (-200.0, 700.0)  # anatomy: fat to cortical bone
+    bone_window_hu: tuple[float, float] = (0.0, 300.0)  # trabecular bone
+    depth_range: float = 0.5  # the depth head reads 33 mm * (1 +- this)
+    residual_hu: float = 20.0  # the most that is added to attenuation * depth, about 0.05 g/cm2
+    sd_range_hu: tuple[float, float] = (2.0, 160.0)  # 0.005 to 0.4 g/cm2
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """Affine from areal attenuation (HU, 120 kVp) to areal BMD (g/cm2)."""
+
+    offset_g_cm2: float
+    slope_g_cm2_per_hu: float
+    version: str
+
+    def bmd_g_cm2(self, areal_hu: Tensor) -> Tensor:
+        """Areal BMD of an areal attenuation."""
+        return self.offset_g_cm2 + self.slope_g_cm2_per_hu * areal_hu
+
+
+class Reading(NamedTuple):
+    """What the network reads in n crops."""
+
+    areal_hu: Tensor  # (n,) attenuation * depth / 33 mm + residual
+    log_variance: Tensor  # (n,) of areal_hu, HU squared
+    attended_hu: Tensor  # (n,) mean HU under the attention
+    depth_mm: Tensor  # (n,)
+    attention: Tensor  # (n, size / 2, size / 2), sums to 1
+
+
+class BmdCnn(nn.Module):
+    """Attention ROI reader, about 150 thousand parameters."""
+
+    def __init__(self, config: NetworkConfig) -> None:
+        super().__init__()
+        self.config = config
+        narrow, middle, wide = config.channels
+        self.down1 = nn.Sequential(conv(2, narrow, stride=2), conv(narrow, narrow))
+        self.down2 = nn.Sequential(conv(narrow, middle, stride=2), conv(middle, middle))
+        self.down3 = nn.Sequential(conv(middle, wide, stride=2), conv(wide, wide), conv(wide, wide, dilation=2))
+        self.up2 = conv(wide + middle, middle)
+        self.up1 = conv(middle + narrow, narrow)
+        self.look = nn.Conv2d(narrow, 1, kernel_size=1)
+        self.heads = nn.Sequential(nn.Linear(2 * wide, middle), nn.ReLU(), nn.Linear(middle, 3))
+
+    def forward(self, crops_hu: Tensor) -> Reading:
+        """Read crops (n, size, size) in HU at 120 kVp; size is a multiple of 8."""
+        fine = self.down1(windows(crops_hu, self.config))  # (n, 16, size/2, size/2)
+        middle = self.down2(fine)  # (n, 32, size/4, size/4)
+        coarse = self.down3(middle)  # (n, 64, size/8, size/8)
+        up = self.up2(torch.cat([upsample(coarse), middle], dim=1))  # (n, 32, size/4, size/4)
+        up = self.up1(torch.cat([upsample(up), fine], dim=1))  # (n, 16, size/2, size/2)
+        attention = self.look(up).flatten(1).softmax(dim=1).view(len(up), *up.shape[2:])  # (n, size/2, size/2)
+
+        attended_hu = (attention * readable_hu(crops_hu, self.config)).sum(dim=(1, 2))  # (n,)
+        coarse_attention = functional.avg_pool2d(attention[:, None], 4) * 16  # (n, 1, size/8, size/8), sums to 1
+        seen = torch.cat([(coarse_attention * coarse).sum(dim=(2, 3)), coarse.mean(dim=(2, 3))], dim=1)  # (n, 128)
+        depth, residual, spread = self.heads(seen).unbind(dim=1)  # (n,) each
+
+        depth_mm = REFERENCE_DEPTH_MM * (1 + self.config.depth_range * torch.tanh(depth))
+        areal_hu = attended_hu * depth_mm / REFERENCE_DEPTH_MM + self.config.residual_hu * torch.tanh(residual)
+        return Reading(areal_hu, log_variance(spread, self.config), attended_hu, depth_mm, attention)
+
+
+def read_together(members: Sequence[BmdCnn], crops_hu: Tensor) -> Reading:
+    """Read with an ensemble: means of the members, and the variance within plus the variance between them."""
+    readings = [member(crops_hu) for member in members]
+    areal_hu, log_variances, attended_hu, depth_mm, attention = (
+        torch.stack(outputs) for outputs in zip(*readings, strict=True)
+    )  # (members, n, ...)
+    variance = log_variances.exp().mean(dim=0) + areal_hu.var(dim=0, correction=0)
+    return Reading(
+        areal_hu.mean(dim=0), variance.log(), attended_hu.mean(dim=0), depth_mm.mean(dim=0), attention.mean(dim=0)
+    )
+
+
+def folded(network: BmdCnn) -> BmdCnn:
+    """Fold batch normalisation into the convolutions before it: the same reading in less time, no more training."""
+    network.eval()
+    for block in network.modules():
+        if isinstance(block, nn.Sequential) and isinstance(block[1], nn.BatchNorm2d):
+            convolution = fuse_conv_bn_eval(block[0], block[1])
+            convolution.weight.data = convolution.weight.data.contiguous(memory_format=torch.channels_last)
+            block[0], block[1] = convolution, nn.Identity()
+    return network
+
+
+def conv(channels_in: int, channels_out: int, stride: int = 1, dilation: int = 1) -> nn.Sequential:
+    """3 x 3 convolution, batch normalisation, ReLU."""
+    return nn.Sequential(
+        nn.Conv2d(channels_in, channels_out, 3, stride, padding=dilation, dilation=dilation, bias=False),
+        nn.BatchNorm2d(channels_out),
+        nn.ReLU(),
+    )
+
+
+def upsample(features: Tensor) -> Tensor:
+    """Double height and width."""
+    return functional.interpolate(features, scale_factor=2, mode="nearest")
+
+
+def windows(crops_hu: Tensor, config: NetworkConfig) -> Tensor:
+    """Show the crop in two absolute windows, (n, 2, size, size); never normalised per image, for HU are absolute."""
+    channels = [
+        (crops_hu.clamp(low, high) - (low + high) / 2) / ((high - low) / 3.6)
+        for low, high in (config.wide_window_hu, config.bone_window_hu)
+    ]
+    return torch.stack(channels, dim=1).contiguous(memory_format=torch.channels_last)
+
+
+def readable_hu(crops_hu: Tensor, config: NetworkConfig) -> Tensor:
+    """HU that the attention averages, clipped to the wide window, at half resolution."""
+    return functional.avg_pool2d(crops_hu.clamp(*config.wide_window_hu)[:, None], 2)[:, 0]
+
+
+def log_variance(spread: Tensor, config: NetworkConfig) -> Tensor:
+    """Bring the raw output smoothly into the range of plausible standard deviations."""
+    low, high = (2 * math.log(sd_hu) for sd_hu in config.sd_range_hu)
+    return torch.sigmoid(spread) * (high - low) + low

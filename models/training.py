@@ -1,0 +1,377 @@
+"""Pairs of CT crops and DXA -> a checkpoint: an ensemble of BMD_CNN with calibration, interval and metrics.
+
+    python -m models.training PAIRS.npz --output FILE.safetensors --seed 1
+
+Patients are split before anything is learned; metrics come from patients no member has seen, and the prediction
+interval from a third set. Slices without a body (discs) keep the BMD of their vertebra, which they do not show: the
+network learns to be unsure of them. An interrupted training goes on where it stopped when the command is repeated.
+"""
+
+import argparse
+import dataclasses
+import json
+import logging
+import math
+import shlex
+import sys
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional
+
+from models import augmentation
+from models.bmd_cnn import REFERENCE_DEPTH_MM, BmdCnn, Calibration, NetworkConfig, Reading
+from models.checkpoint import Checkpoint, load, networks, save
+from models.evaluation import (
+    areal_attenuation,
+    conformal_half_width,
+    held_out_metrics,
+    patient_bmd,
+    read_slices,
+)
+from models.pairs import Pairs, read_pairs, split_by_patient
+
+logger = logging.getLogger("models.training")
+
+HU_UNIT = 40.0
+"""Losses are in units of 40 HU, about 0.1 g/cm2, and 3 mm of depth, so that their terms are of like size."""
+DEPTH_UNIT_MM = 3.0
+
+REFERENCE = "areal BMD of the pairs file"
+STRENGTHS = {"paper": augmentation.PAPER, "full": augmentation.FULL}
+State = dict[str, Tensor]
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingConfig:
+    """Everything that decides the result besides the pairs."""
+
+    seed: int = 1
+    members: int = 4
+    steps: int = 1200
+    batch: int = 40
+    learning_rate: float = 2.5e-3
+    weight_decay: float = 1e-2
+    augmentation: str = "full"  # "paper": its three families only
+    no_body_share: float = 0.2  # of a batch
+    density_bin_hu: float = 25.0  # bodies are drawn evenly over density, or the middle would pull the ends inwards
+    auxiliary_weight: float = 0.5  # of the HU loss and of the depth loss
+    beta: float = 0.5  # of the beta-NLL (Seitzer et al., ICLR 2022)
+    network: NetworkConfig = field(default_factory=NetworkConfig)
+    input_spec: dict[str, float] = field(
+        default_factory=lambda: {
+            "size_px": 64,
+            "pixel_mm": 1.25,
+            "slab_mm": 5.0,
+            "slabs_per_level": 3,
+            "slab_spacing_mm": 5.0,
+        }
+    )
+
+    @property
+    def size_px(self) -> int:
+        """Edge of the network's input."""
+        return int(self.input_spec["size_px"])
+
+
+@dataclass(frozen=True, slots=True)
+class Provenance:
+    """Where the pairs come from and what their BMD means."""
+
+    name: str
+    data_kind: str  # "simulated" or "site"
+    command: str
+    reference: str = REFERENCE
+    osteoporosis_below_g_cm2: float = 0.772  # T <= -2.5, Hologic L1-L4 white female 1.047 (0.110), not verified
+
+
+def train(
+    pairs: Pairs,
+    config: TrainingConfig,
+    provenance: Provenance,
+    output: Path,
+    device: str = "cpu",
+    start_from: Checkpoint | None = None,
+) -> Checkpoint:
+    """Train, measure and write one checkpoint; `start_from` lends its weights and, without HU, its calibration."""
+    split = split_by_patient(pairs, config.seed)
+    calibration = fit_calibration(split.training, provenance, start_from)
+    logger.info("calibration %s", calibration)
+    progress = Progress.of(output, config, provenance)
+    members = tuple(
+        train_member(number, split.training, config, calibration, progress, device, start_from)
+        for number in range(config.members)
+    )
+    checkpoint = Checkpoint(
+        name=provenance.name,
+        data_kind=provenance.data_kind,
+        network=config.network,
+        calibration=calibration,
+        input_spec=config.input_spec,
+        interval_half_width_g_cm2=math.nan,
+        metrics={},
+        reference=provenance.reference,
+        training=_training_facts(config, provenance, split.training),
+        members=members,
+    )
+    ensemble = networks(checkpoint)
+    held_out = read_slices(ensemble, calibration, split.calibration, config.size_px)
+    half_width = conformal_half_width(*patient_bmd(held_out, split.calibration))
+    unseen = read_slices(ensemble, calibration, split.validation, config.size_px)
+    metrics = held_out_metrics(unseen, split.validation, half_width, provenance.osteoporosis_below_g_cm2)
+    metrics["n_calibration_patients"] = float(len(np.unique(split.calibration.patient)))
+    logger.info("metrics %s", json.dumps(metrics))
+    saved = save(dataclasses.replace(checkpoint, interval_half_width_g_cm2=half_width, metrics=metrics), output)
+    progress.forget()
+    return saved
+
+
+def fit_calibration(pairs: Pairs, provenance: Provenance, start_from: Checkpoint | None) -> Calibration:
+    """Fit BMD = offset + slope * areal attenuation over the vertebrae of the training patients.
+
+    Raises:
+        ValueError: attenuation and depth are not known and no checkpoint lends its calibration.
+    """
+    areal = areal_attenuation(pairs)
+    known = pairs.is_body & np.isfinite(areal)
+    if known.sum() >= 2 and np.ptp(areal[known]) > 0:
+        slope, offset = np.polyfit(areal[known], pairs.bmd_g_cm2[known], 1)
+        return Calibration(round(float(offset), 5), round(float(slope), 7), f"{provenance.name}-fit")
+    if start_from is None:
+        raise ValueError("the pairs hold no hu120 and depth_mm to calibrate with: give --start-from a checkpoint")
+    return start_from.calibration
+
+
+def train_member(
+    number: int,
+    pairs: Pairs,
+    config: TrainingConfig,
+    calibration: Calibration,
+    progress: "Progress",
+    device: str,
+    start_from: Checkpoint | None,
+) -> State:
+    """Train one member of the ensemble, or go on with it, and return its weights."""
+    if number < len(progress.finished):
+        return progress.finished[number]
+    torch.manual_seed(config.seed * 1000 + number)
+    network = BmdCnn(config.network)
+    if start_from is not None:
+        network.load_state_dict(start_from.members[number % len(start_from.members)])
+    network = network.to(device).train()
+    optimizer = torch.optim.AdamW(network.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay)
+    first = progress.resume(network, optimizer)
+    weights = torch.from_numpy(sampling_weights(pairs, config))
+    begun = time.monotonic()
+    for step in range(first, config.steps):
+        for group in optimizer.param_groups:
+            group["lr"] = config.learning_rate * one_cycle(step / config.steps)
+        generator = torch.Generator().manual_seed((config.seed * 1000 + number) * 1_000_000 + step)
+        chosen = torch.multinomial(weights, config.batch, replacement=True, generator=generator)
+        loss = batch_loss(network, pairs, chosen, config, calibration, generator, device)
+        optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        torch.nn.utils.clip_grad_norm_(network.parameters(), 5.0)
+        optimizer.step()
+        if (step + 1) % 100 == 0 or step + 1 == config.steps:
+            left_s = (time.monotonic() - begun) / (step + 1 - first) * (config.steps - step - 1)
+            logger.info(
+                "member %d of %d step %d of %d loss %.3f, %.0f s left",
+                number + 1, config.members, step + 1, config.steps, loss.item(), left_s,
+            )  # fmt: skip
+            progress.keep(network, optimizer, step + 1)
+    return progress.finish(network)
+
+
+def batch_loss(
+    network: BmdCnn,
+    pairs: Pairs,
+    chosen: Tensor,
+    config: TrainingConfig,
+    calibration: Calibration,
+    generator: torch.Generator,
+    device: str,
+) -> Tensor:
+    """Augment the chosen slices, read them and compare."""
+    index = chosen.numpy()
+    crops, growth = augmentation.augment(
+        torch.from_numpy(pairs.crops_hu[index]).to(device),
+        config.size_px,
+        config.input_spec["pixel_mm"],
+        STRENGTHS[config.augmentation],
+        generator,
+    )
+    bmd, hu, depth = (
+        torch.from_numpy(column[index]).to(device) for column in (pairs.bmd_g_cm2, pairs.hu120, pairs.depth_mm)
+    )
+    depth = depth * growth
+    added_hu = torch.nan_to_num(hu * depth * (1 - 1 / growth) / REFERENCE_DEPTH_MM)  # a deeper body holds more
+    areal = (bmd - calibration.offset_g_cm2) / calibration.slope_g_cm2_per_hu + added_hu
+    is_body = torch.from_numpy(pairs.is_body[index]).to(device)
+    return reading_loss(network(crops), areal, hu, depth, is_body, config)
+
+
+def reading_loss(
+    reading: Reading, areal_hu: Tensor, hu: Tensor, depth_mm: Tensor, is_body: Tensor, config: TrainingConfig
+) -> Tensor:
+    """beta-NLL of the areal attenuation, plus smooth L1 of attenuation and depth on bodies where they are known.
+
+    Without the two auxiliary terms the product is right with wrong factors: depth at its limit, attenuation too low.
+    """
+    variance = reading.log_variance.exp() / HU_UNIT**2
+    squared = ((reading.areal_hu - areal_hu) / HU_UNIT) ** 2
+    nll = (0.5 * (squared / variance + variance.log()) * variance.detach() ** config.beta).mean()
+    hu_known = is_body & hu.isfinite()
+    depth_known = is_body & depth_mm.isfinite()
+    hu_loss = _smooth_l1(reading.attended_hu[hu_known] / HU_UNIT, hu[hu_known] / HU_UNIT)
+    depth_loss = _smooth_l1(reading.depth_mm[depth_known] / DEPTH_UNIT_MM, depth_mm[depth_known] / DEPTH_UNIT_MM)
+    return nll + config.auxiliary_weight * (hu_loss + depth_loss) / max(len(is_body), 1)
+
+
+def sampling_weights(pairs: Pairs, config: TrainingConfig) -> NDArray[np.float64]:
+    """Chance of each slice to be drawn: bodies evenly over density, a fixed share of slices without a body."""
+    density = np.where(np.isfinite(pairs.hu120), pairs.hu120, 0.0)
+    bins = np.floor(density / config.density_bin_hu).astype(np.int64)
+    weights = np.zeros(len(pairs))
+    for chosen, share in ((pairs.is_body, 1 - config.no_body_share), (~pairs.is_body, config.no_body_share)):
+        if chosen.any():
+            _, where, counts = np.unique(bins[chosen], return_inverse=True, return_counts=True)
+            # a bin of few slices is not repeated without end: its chance grows with the root of its count up to 50
+            chance = np.sqrt(np.minimum(counts, 50))[where] / counts[where]
+            weights[chosen] = share * chance / chance.sum()
+    return weights
+
+
+def one_cycle(passed: float) -> float:
+    """Share of the learning rate: up over the first quarter, then down along a cosine."""
+    if passed < 0.25:
+        return 0.04 + 0.96 * passed / 0.25
+    return 0.5 * (1 + math.cos(math.pi * (passed - 0.25) / 0.75)) + 1e-4
+
+
+class Progress:
+    """What is done so far, kept beside the output until the checkpoint is written."""
+
+    def __init__(self, path: Path, key: str) -> None:
+        self.path = path
+        self.key = key
+        self.finished: list[State] = []
+        self.current: dict[str, Any] = {}
+
+    @classmethod
+    def of(cls, output: Path, config: TrainingConfig, provenance: Provenance) -> "Progress":
+        """Take up the progress of the same training, if there is any."""
+        key = json.dumps([dataclasses.asdict(config), dataclasses.asdict(provenance)], sort_keys=True)
+        progress = cls(output.with_name(output.name + ".progress"), key)
+        if progress.path.exists():
+            kept = torch.load(progress.path, weights_only=True)
+            if kept["key"] == key:
+                progress.finished, progress.current = kept["finished"], kept["current"]
+                logger.info("going on after %d finished members", len(progress.finished))
+        return progress
+
+    def resume(self, network: BmdCnn, optimizer: torch.optim.Optimizer) -> int:
+        """Restore the member at work and return its next step."""
+        if not self.current:
+            return 0
+        network.load_state_dict(self.current["network"])
+        optimizer.load_state_dict(self.current["optimizer"])
+        return int(self.current["step"])
+
+    def keep(self, network: BmdCnn, optimizer: torch.optim.Optimizer, step: int) -> None:
+        """Write the member at work."""
+        self.current = {"network": network.state_dict(), "optimizer": optimizer.state_dict(), "step": step}
+        self._write()
+
+    def finish(self, network: BmdCnn) -> State:
+        """File the member away and return its weights."""
+        self.finished.append({key: tensor.detach().cpu().clone() for key, tensor in network.state_dict().items()})
+        self.current = {}
+        self._write()
+        return self.finished[-1]
+
+    def forget(self) -> None:
+        """Remove the file: the checkpoint is written."""
+        self.path.unlink(missing_ok=True)
+
+    def _write(self) -> None:
+        partial = self.path.with_name(self.path.name + ".writing")
+        torch.save({"key": self.key, "finished": self.finished, "current": self.current}, partial)
+        partial.replace(self.path)
+
+
+def _smooth_l1(read: Tensor, known: Tensor) -> Tensor:
+    return functional.smooth_l1_loss(read, known, reduction="sum")
+
+
+def _training_facts(config: TrainingConfig, provenance: Provenance, pairs: Pairs) -> dict[str, Any]:
+    return {
+        "command": provenance.command,
+        "config": dataclasses.asdict(config),
+        "n_patients": len(np.unique(pairs.patient)),
+        "n_slices": len(pairs),
+        "torch": torch.__version__,
+        "osteoporosis_below_g_cm2": provenance.osteoporosis_below_g_cm2,
+    }
+
+
+def _arguments(argv: list[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m models.training", description="Train BMD_CNN on CT+DXA pairs.")
+    defaults = TrainingConfig()
+    parser.add_argument("pairs", type=Path, help="an .npz file of pairs")
+    parser.add_argument("--output", type=Path, required=True, help="the .safetensors file to write")
+    parser.add_argument("--seed", type=int, default=defaults.seed)
+    parser.add_argument("--members", type=int, default=defaults.members, help="networks in the ensemble")
+    parser.add_argument("--steps", type=int, default=defaults.steps, help="training steps of each member")
+    parser.add_argument("--batch", type=int, default=defaults.batch)
+    parser.add_argument("--learning-rate", type=float, default=defaults.learning_rate)
+    parser.add_argument("--augmentation", choices=sorted(STRENGTHS), default=defaults.augmentation)
+    parser.add_argument("--data-kind", choices=("simulated", "site"), required=True)
+    parser.add_argument("--reference", default=REFERENCE, help="what the BMD values are measured against")
+    parser.add_argument("--osteoporosis-below", type=float, default=0.772, help="BMD at T = -2.5, g/cm2")
+    parser.add_argument("--start-from", type=Path, help="a checkpoint whose weights to go on from")
+    parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
+    return parser.parse_args(argv)
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the command; 0 done, 1 an error in one line."""
+    argv = sys.argv[1:] if argv is None else argv
+    chosen = _arguments(argv)
+    handlers: list[logging.Handler] = [logging.StreamHandler(), logging.FileHandler(chosen.output.with_suffix(".log"))]
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", handlers=handlers)
+    torch.set_num_threads(1)
+    config = TrainingConfig(
+        seed=chosen.seed,
+        members=chosen.members,
+        steps=chosen.steps,
+        batch=chosen.batch,
+        learning_rate=chosen.learning_rate,
+        augmentation=chosen.augmentation,
+    )
+    provenance = Provenance(
+        name=chosen.output.stem,
+        data_kind=chosen.data_kind,
+        command=f"python -m models.training {shlex.join(argv)}",
+        reference=chosen.reference,
+        osteoporosis_below_g_cm2=chosen.osteoporosis_below,
+    )
+    device = ("cuda" if torch.cuda.is_available() else "cpu") if chosen.device == "auto" else chosen.device
+    try:
+        start_from = load(chosen.start_from) if chosen.start_from else None
+        saved = train(read_pairs(chosen.pairs), config, provenance, chosen.output, device, start_from)
+    except ValueError as error:
+        logger.error("%s", error)
+        return 1
+    logger.info("wrote %s, SHA-256 %s", chosen.output, saved.sha256)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
