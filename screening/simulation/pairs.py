@@ -1,0 +1,126 @@
+"""Seed -> axial crops around vertebral bodies with the areal BMD their density map projects to."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.random import Generator
+from numpy.typing import NDArray
+
+from screening.simulation.anatomy import MEASURED_LEVELS, Floats, Spine, draw_spine
+from screening.simulation.canvas import Canvas
+from screening.simulation.cohort import MG_CM3_PER_HU, Stream, draw_patient
+from screening.simulation.densitometer import measure_levels
+from screening.simulation.scanner import Kernel, blur, noise_field
+from screening.simulation.spine import render_spine, sampling
+from screening.simulation.torso import Torso, draw_torso, paint_torso
+from screening.simulation.vessels import draw_vessels
+
+CROP_PX, PIXEL_MM = 96, 1.25
+BODIES_PER_LEVEL = 3
+DISCS_PER_PATIENT = 3
+BODY_REACH_MM = 8.0
+JITTER_SD_MM = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Pairs:
+    """Training crops and their exact labels; all arrays share the first axis."""
+
+    crops_hu: NDArray[np.float16]  # (n, 96, 96) at 1.25 mm, 120 kVp equivalents
+    bmd_g_cm2: NDArray[np.float32]  # areal BMD of the vertebra
+    hu120: NDArray[np.float32]  # mean of its cancellous interior
+    depth_mm: NDArray[np.float32]  # its outer antero-posterior depth
+    is_body: NDArray[np.bool_]  # False: a disc slice, with the labels of the vertebra above
+    patient: NDArray[np.int32]  # number of the patient
+    level: NDArray[np.int8]  # 1 to 4
+
+    def save(self, path: Path) -> None:
+        """Write one .npz with the field names as keys."""
+        np.savez_compressed(path, **{name: getattr(self, name) for name in self.__dataclass_fields__})
+
+
+def load_pairs(path: Path) -> Pairs:
+    """Read what `Pairs.save` wrote."""
+    with np.load(path) as arrays:
+        return Pairs(**{name: arrays[name] for name in Pairs.__dataclass_fields__})
+
+
+def join_pairs(parts: list[Pairs]) -> Pairs:
+    """Put the pairs of several runs behind each other."""
+    return Pairs(**{n: np.concatenate([getattr(part, n) for part in parts]) for n in Pairs.__dataclass_fields__})
+
+
+def training_pairs(
+    *, patients: int, seed: int, institution: int, first: int = 0, progress: Callable[[int], None] | None = None
+) -> Pairs:
+    """Render crops of the patients numbered `first` to `first + patients - 1`."""
+    parts = []
+    for number in range(first, first + patients):
+        parts.append(_patient_pairs(seed, institution, number))
+        if progress is not None:
+            progress(number)
+    return join_pairs(parts)
+
+
+def _patient_pairs(seed: int, institution: int, number: int) -> Pairs:
+    patient = draw_patient(seed, institution, number)
+    spine = draw_spine(patient)
+    vessels = draw_vessels(patient, spine)
+    torso = draw_torso(patient, spine, vessels)
+    truths = measure_levels(spine, vessels.calcium)
+    rng = patient.rng(Stream.CROPS)
+    crops, rows = [], []
+    places = [(i, True) for i in range(len(MEASURED_LEVELS)) for _ in range(BODIES_PER_LEVEL)]
+    places += [(int(i), False) for i in rng.integers(0, len(MEASURED_LEVELS), DISCS_PER_PATIENT)]
+    for index, is_body in places:
+        truth = truths[index]
+        crops.append(_render_crop(spine, torso, MEASURED_LEVELS[index], is_body, rng))
+        rows.append((truth.bmd_g_cm2, truth.hu120, truth.depth_mm, is_body, number, index + 1))
+    bmd, hu120, depth, body, who, level = (np.array(column) for column in zip(*rows, strict=True))
+    return Pairs(
+        np.stack(crops).astype(np.float16),
+        bmd.astype(np.float32),
+        hu120.astype(np.float32),
+        depth.astype(np.float32),
+        body.astype(bool),
+        who.astype(np.int32),
+        level.astype(np.int8),
+    )
+
+
+def _render_crop(spine: Spine, torso: Torso, level: str, is_body: bool, rng: Generator) -> Floats:
+    vertebra = spine.level(level)
+    gap = 0.5 * vertebra.height_mm
+    along = rng.uniform(-BODY_REACH_MM, BODY_REACH_MM) if is_body else -gap - rng.uniform(1.5, 5.5)
+    x, y, z = np.asarray(vertebra.centre_mm) + along * vertebra.axes[2]
+    x, y = x + rng.normal(0.0, JITTER_SD_MM), y + rng.normal(0.0, JITTER_SD_MM)
+    steps = (np.arange(CROP_PX) - (CROP_PX - 1) / 2.0) * PIXEL_MM
+    thickness = float(rng.choice([1.0, 3.0, 5.0]))
+    hu = render_plane(spine, torso, x + steps, y + steps, float(z), thickness)
+    kernel = Kernel("", rng.uniform(0.4, 1.1), rng.uniform(0.0, 0.8), 1.0, 0.0)
+    seen = blur(hu[None], kernel, PIXEL_MM)
+    noise = noise_field(seen.shape, rng.uniform(0.5, 1.1), rng) * rng.uniform(4.0, 30.0)
+    return (seen + noise)[0] * np.float32(1.0 + rng.normal(0.0, 0.015)) + np.float32(rng.normal(0.0, 3.0))
+
+
+def render_plane(
+    spine: Spine, torso: Torso, x_mm: NDArray[np.floating], y_mm: NDArray[np.floating], z_mm: float, thickness_mm: float
+) -> Floats:
+    """Render one slice at 120 kVp before blur and noise, averaged over its thickness, (rows, columns)."""
+    soft, mineral = render_slab(spine, torso, x_mm, y_mm, z_mm, thickness_mm)
+    return soft + mineral * np.float32(1.0 / MG_CM3_PER_HU)
+
+
+def render_slab(
+    spine: Spine, torso: Torso, x_mm: NDArray[np.floating], y_mm: NDArray[np.floating], z_mm: float, thickness_mm: float
+) -> tuple[Floats, Floats]:
+    """Return soft-tissue attenuation and mineral of one slice, averaged over its thickness."""
+    canvas = Canvas.of_air(x_mm, y_mm)
+    paint_torso(torso, canvas, z_mm)
+    count = max(1, round(thickness_mm / 1.7))
+    heights = z_mm + ((np.arange(count) + 0.5) / count - 0.5) * thickness_mm
+    tissue = render_spine(spine, sampling(x_mm, y_mm, heights, canvas.pixel_mm, thickness_mm / count))
+    free = 1.0 - tissue.cover.mean(axis=0)
+    return (canvas.hu * free + tissue.soft_hu.mean(axis=0), canvas.mineral_mg * free + tissue.mineral_mg.mean(axis=0))
