@@ -1,0 +1,135 @@
+"""Stored values -> the words that readers see."""
+
+import re
+from datetime import date, datetime
+from typing import Any
+
+from screening.errors import Exclusion
+from screening.prediction.tscore import REFERENCES
+
+# Both labels must be visible on every page and in every export.
+NOTICE = (
+    "Research and quality-improvement software, not a medical device. "
+    "BMD_CNN is not a DXA. Not flagged does not mean normal."
+)
+SIMULATED_NOTICE = "BMD_CNN is trained on simulated CT"
+
+MISSING = "—"
+
+SEXES = {"F": "Female", "M": "Male", "O": "Other", "unknown": "Unknown"}
+
+BANDS = {
+    "likely": "Likely osteoporosis",
+    "indeterminate": "Indeterminate: the 90 % interval reaches T −2.5",
+    "not_flagged": "Not flagged",
+}
+
+CATEGORIES = {
+    "osteoporosis": "T ≤ −2.5 (osteoporosis band)",
+    "osteopenia": "−2.5 < T < −1.0 (osteopenia band)",
+    "normal": "T ≥ −1.0",
+}
+
+DATA_KINDS = {"simulated": "simulated CT", "site": "CT and DXA pairs of this site"}
+
+STATUSES = {"excluded": "Excluded", "failed": "Failed", "not read yet": "Not read yet"}
+
+# Column of the view care_gap -> what it says of the patient when true.
+CRITERIA = {
+    "likely_osteoporosis": "BMD_CNN at or below T −2.5 (likely osteoporosis)",
+    "identified": "Patient ID known, so that a DXA can be matched",
+    "old_enough": "At least {minimum_age_years} years old at the CT",
+    "no_dxa_in_look_back": "No central DXA in the {look_back_months} months before {as_of_date}",
+    "no_dxa_since_ct": "No central DXA since the CT",
+}
+
+# Column `reason` of the table vertebra.
+LEVEL_PROBLEMS = {
+    "not_a_dxa_level": "DXA reads L1 to L4",
+    "uncertain_reading": "reading too uncertain",
+    "outlier": "over 1.0 T-score from its neighbours",
+}
+
+EXCLUSIONS = {
+    Exclusion.NOT_CT: "Not a CT",
+    Exclusion.NOT_AN_IMAGE: "Not an image",
+    Exclusion.LOCALIZER: "Scout view (localizer)",
+    Exclusion.NOT_AXIAL: "Not an axial series",
+    Exclusion.MULTIFRAME: "Multi-frame object, not supported",
+    Exclusion.MIXED_PATIENTS: "Files of more than one patient in the series",
+    Exclusion.MIXED_GEOMETRY: "Slices of differing size or orientation",
+    Exclusion.NO_GEOMETRY: "Position or orientation missing",
+    Exclusion.GANTRY_TILT: "Tilted gantry",
+    Exclusion.DUPLICATE_POSITIONS: "Several slices at one position",
+    Exclusion.MISSING_SLICES: "Slices missing",
+    Exclusion.TOO_FEW_SLICES: "Too few slices",
+    Exclusion.TOO_THICK: "Slices too far apart",
+    Exclusion.UNSUITABLE_KERNEL: "Unsuitable reconstruction kernel",
+    Exclusion.UNDER_AGE: "Under the age limit",
+    Exclusion.CONTRAST: "Contrast-enhanced",
+    Exclusion.BETTER_SERIES_CHOSEN: "Another series of the study was better",
+    Exclusion.NO_ELIGIBLE_SERIES: "No eligible series",
+    Exclusion.NO_PIXELS: "No pixel data",
+    Exclusion.NO_HOUNSFIELD: "No Hounsfield scale",
+    Exclusion.LOSSY_COMPRESSION: "Lossy compression",
+    Exclusion.UNDECODABLE: "Pixel data cannot be decoded",
+    Exclusion.IMPLAUSIBLE_HU: "Implausible Hounsfield values",
+    Exclusion.NO_LUMBAR: "No lumbar spine found",
+    Exclusion.LEVEL_UNCERTAIN: "Vertebral levels uncertain",
+    Exclusion.TOO_FEW_LEVELS: "Fewer than two usable levels",
+}
+
+
+def plain(value: str | None) -> str:
+    """Write a stored word (`height_loss`) as a reader would; sentences stay as they are."""
+    if not value:
+        return MISSING
+    return value if " " in value else value.replace("_", " ")
+
+
+def reason(value: str | None) -> str:
+    """Say why a study or series was not measured; a failure keeps its exception type."""
+    return EXCLUSIONS[Exclusion(value)] if value in set(Exclusion) else plain(value)
+
+
+def level_problem(value: str) -> str:
+    """Say why a level does not enter the patient's value."""
+    return LEVEL_PROBLEMS.get(value, plain(value))
+
+
+def reference(name: str) -> str:
+    """Name the reference population by its source, and say when its figures were not verified."""
+    known = REFERENCES.get(name)
+    if known is None:
+        return plain(name)
+    return known.source if known.verified else f"{known.source} (figures not verified against the source)"
+
+
+def criterion(column: str, limits: dict[str, Any]) -> str:
+    """Say what a criterion of the care gap demands, with the limits in force."""
+    return CRITERIA.get(column, plain(column).capitalize()).format(**limits)
+
+
+def day(value: date | None) -> str:
+    """Write a date as ISO 8601."""
+    return f"{value:%Y-%m-%d}" if value is not None else MISSING
+
+
+def moment(value: datetime | None) -> str:
+    """Write a UTC time to the minute."""
+    return f"{value:%Y-%m-%d %H:%M} UTC" if value is not None else MISSING
+
+
+def clock(value: datetime | None) -> str:
+    """Write the time of day of a UTC time."""
+    return f"{value:%H:%M} UTC" if value is not None else MISSING
+
+
+def number(value: float | None, form: str) -> str:
+    """Write a number with a typographic minus, or a dash where it is missing."""
+    return format(value, form).replace("-", "−") if value is not None else MISSING
+
+
+def verbatim(text: str | None) -> str:
+    """Escape text of a DICOM header, so that Markdown shows it as it is."""
+    return re.sub(r"([\\`*_{}\[\]()<>#+\-.!$:~|])", r"\\\1", text) if text else MISSING
