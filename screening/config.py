@@ -1,15 +1,25 @@
 """`screening.toml` -> Settings: every limit a site may change, with its default, in one place."""
 
 import tomllib
+from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
-from typing import Self
+from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from screening.errors import UserError
 from screening.imaging.eligibility import EligibilitySettings
 from screening.prediction.tscore import REFERENCES, Reference
+
+
+def _known_reference(name: str) -> str:
+    if name not in REFERENCES:
+        raise ValueError(f"expected one of {', '.join(REFERENCES)}")
+    return name
+
+
+ReferenceName = Annotated[str, AfterValidator(_known_reference)]
 
 
 class _Section(BaseModel):
@@ -21,7 +31,10 @@ class PredictionSettings(_Section):
 
     checkpoint: Path | None = Field(None, description="Checkpoint file; none means the bundled one.")
     device: str = Field("auto", pattern="^(auto|cpu|cuda(:[0-9]+)?)$", description="auto, cpu or cuda.")
-    reference: str = Field("hologic_l1_l4_female", description="Reference population of the T-score.")
+    reference: ReferenceName = Field("hologic_l1_l4_female", description="Reference population of the T-score.")
+    allow_uncertain_levels: bool = Field(
+        False, description="Measure although level names are uncertain, with a warning."
+    )
 
     def reference_population(self) -> Reference:
         """Look the reference up by its name."""
@@ -76,3 +89,10 @@ class Settings(_Section):
             first = error.errors()[0]
             where = ".".join(str(part) for part in first["loc"])
             raise UserError(f"{path}, setting {where}: {first['msg']}.") from error
+
+    def overridden(self, sections: Mapping[str, Mapping[str, Any]]) -> Self:
+        """Replace the given values; None leaves a setting as it is."""
+        values = self.model_dump()
+        for section, given in sections.items():
+            values[section] |= {name: value for name, value in given.items() if value is not None}
+        return type(self).model_validate(values)

@@ -8,7 +8,7 @@ import hashlib
 import json
 import os
 import zlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, fields
 from datetime import date
 from pathlib import Path
@@ -176,3 +176,23 @@ _FROM_JSON: Final[dict[str, Callable[[Any], Any]]] = {
     "image_orientation_patient": _optional(tuple),
     "pixel_spacing_mm": _optional(tuple),
 }
+
+
+def files_of(packed: bytes) -> Iterator[tuple[Path, int, int]]:
+    """Yield path, size and modification time of the packed instances, without building them."""
+    content = json.loads(zlib.decompress(packed))
+    count, columns = content["count"], content["columns"]
+    full = [columns[name] * count if len(columns[name]) == 1 else columns[name] for name in _FILE_FIELDS]
+    for path, size_bytes, mtime_ns in zip(*full, strict=True):
+        yield Path(path), size_bytes, mtime_ns
+
+
+_FILE_FIELDS: Final = ("path", "size_bytes", "mtime_ns")
+
+
+def unpack_study(packed: Iterable[bytes]) -> Study:
+    """Build a study from its packed series."""
+    series = tuple(
+        Series(instances[0].series_instance_uid, instances) for instances in (unpack(content) for content in packed)
+    )
+    return Study(series[0].first.study_instance_uid, series)

@@ -16,7 +16,15 @@ from screening.errors import UserError
 # Files that clients from DuckDB 1.4 on can read (R, DBeaver, older notebooks).
 _STORAGE_VERSION: Final = "v1.4.0"
 # A view may stand on views named before it.
-VIEWS: Final = ("patient_bmd", "care_gap", "flagged", "worklist", "sweep_summary", "data_dictionary")
+VIEWS: Final = (
+    "patient_bmd",
+    "care_gap",
+    "flagged",
+    "worklist",
+    "validation_pair",
+    "sweep_summary",
+    "data_dictionary",
+)
 
 Row = Mapping[str, Any]
 

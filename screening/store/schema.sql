@@ -62,7 +62,8 @@ COMMENT ON COLUMN series_index.present IS 'Whether any file of the series was th
 COMMENT ON COLUMN series_index.indexed_at IS 'When this row was last written, UTC.';
 
 CREATE TABLE IF NOT EXISTS file_problem (
-    path                   VARCHAR PRIMARY KEY,
+    encoded_path           VARCHAR PRIMARY KEY,
+    path                   VARCHAR NOT NULL,
     size_bytes             BIGINT NOT NULL CHECK (size_bytes >= 0),
     mtime_ns               BIGINT NOT NULL,
     reason                 VARCHAR NOT NULL,
@@ -70,6 +71,7 @@ CREATE TABLE IF NOT EXISTS file_problem (
     found_at               TIMESTAMP NOT NULL
 );
 COMMENT ON TABLE file_problem IS 'Files that are not part of any indexed series, each with its reason.';
+COMMENT ON COLUMN file_problem.encoded_path IS 'Path as a JSON string in ASCII; tells file names apart that are no valid text.';
 COMMENT ON COLUMN file_problem.path IS 'Path of the file; may hold identifiers, so it is shown to nobody but the quality team.';
 COMMENT ON COLUMN file_problem.size_bytes IS 'Size, bytes.';
 COMMENT ON COLUMN file_problem.mtime_ns IS 'Modification time, ns since 1970; with size_bytes it tells an unchanged file.';

@@ -1,0 +1,240 @@
+"""Outcome -> rows: what a reading looks like in the tables, in one place."""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final
+
+import duckdb
+
+from screening.archive.index import Series, Study, age_at_study_years
+from screening.imaging.eligibility import SeriesExclusion
+from screening.prediction.patient import LevelBmd
+from screening.reading import Outcome, SeriesReading, study_exclusion
+from screening.store.database import Row, write_rows
+
+# Tables that hold what a checkpoint read in a study; a new reading replaces the old one in all of them.
+_READING_TABLES: Final = ("outcome", "vertebra", "slice_prediction", "study_bmd")
+
+
+@dataclass(frozen=True, slots=True)
+class ReadStudy:
+    """An outcome with everything its rows need."""
+
+    study: Study
+    outcome: Outcome
+    sweep_id: int
+    checkpoint_sha256: str
+    study_key: str
+    file_fingerprint: str
+    reading_fingerprint: str
+
+    @property
+    def measured(self) -> SeriesReading | None:
+        """The measured series, if there is one."""
+        return self.outcome.reading.measured if self.outcome.reading else None
+
+    @property
+    def status(self) -> str:
+        """Measured, excluded or failed."""
+        if self.outcome.failure is not None:
+            return "failed"
+        return "measured" if self.measured is not None else "excluded"
+
+    @property
+    def evidence_file(self) -> str:
+        """Name of the study's picture in the evidence folder."""
+        return f"{self.study_key}.png"
+
+
+def write_readings(connection: duckdb.DuckDBPyConnection, readings: list[ReadStudy]) -> None:
+    """Replace everything known of these studies under their checkpoint; the caller holds the transaction."""
+    for read in readings:
+        _forget(connection, read)
+    write_rows(
+        connection, "patient", list({patient_id(read.study): _patient(read.study) for read in readings}.values())
+    )
+    write_rows(connection, "study", [_study(read) for read in readings])
+    write_rows(connection, "series", [row for read in readings for row in _series(read)])
+    write_rows(connection, "outcome", [_outcome(read) for read in readings])
+    measured = [(read, read.measured) for read in readings if read.measured is not None]
+    write_rows(connection, "vertebra", [row for read, series in measured for row in _vertebrae(read, series)])
+    write_rows(connection, "slice_prediction", [row for read, series in measured for row in _slices(read, series)])
+    write_rows(connection, "study_bmd", [_study_bmd(read, series) for read, series in measured])
+
+
+def patient_id(study: Study) -> str:
+    """PatientID, or a name of its own for a study that has none, so that strangers are never merged."""
+    if study.first.patient_id:
+        return study.first.patient_id
+    return "unidentified:" + hashlib.sha256(study.study_instance_uid.encode()).hexdigest()[:16]
+
+
+def _forget(connection: duckdb.DuckDBPyConnection, read: ReadStudy) -> None:
+    key = [read.study.study_instance_uid, read.checkpoint_sha256]
+    for table in _READING_TABLES:
+        connection.execute(f"DELETE FROM {table} WHERE study_instance_uid = ? AND checkpoint_sha256 = ?", key)
+    connection.execute("DELETE FROM series WHERE study_instance_uid = ?", key[:1])
+
+
+def _patient(study: Study) -> Row:
+    first = study.first
+    return {
+        "patient_id": patient_id(study),
+        "issuer_of_patient_id": first.issuer_of_patient_id,
+        "identified": bool(first.patient_id),
+        "sex": first.patient_sex or None,
+        "birth_date": first.patient_birth_date,
+    }
+
+
+def _study(read: ReadStudy) -> Row:
+    first = read.study.first
+    age = age_at_study_years(first)
+    return {
+        "study_instance_uid": read.study.study_instance_uid,
+        "patient_id": patient_id(read.study),
+        "study_key": read.study_key,
+        "study_date": first.study_date,
+        "age_years": age if age is not None and 0 <= age <= 130 else None,
+        "accession_number": first.accession_number,
+        "study_description": first.study_description,
+        "institution_name": first.institution_name,
+        "series_count": len(read.study.series),
+        "instance_count": sum(len(series.instances) for series in read.study.series),
+        "fingerprint": read.file_fingerprint,
+    }
+
+
+def _series(read: ReadStudy) -> list[Row]:
+    reasons = {}
+    if read.outcome.reading is not None:
+        reasons = {excluded.series_instance_uid: excluded for excluded in read.outcome.reading.excluded}
+    return [_one_series(read, series, reasons) for series in read.study.series]
+
+
+def _one_series(read: ReadStudy, series: Series, reasons: Mapping[str, SeriesExclusion]) -> Row:
+    first = series.first
+    excluded = reasons.get(series.series_instance_uid)
+    chosen = read.measured is not None and excluded is None
+    return {
+        "study_instance_uid": read.study.study_instance_uid,
+        "series_instance_uid": series.series_instance_uid,
+        "modality": first.modality,
+        "series_description": first.series_description,
+        "manufacturer": first.manufacturer,
+        "manufacturer_model_name": first.manufacturer_model_name,
+        "kvp_kv": _within(first.kvp_kv, 1000),
+        "convolution_kernel": first.convolution_kernel,
+        "slice_thickness_mm": _within(first.slice_thickness_mm, 1000),
+        "instance_count": len(series.instances),
+        "chosen": chosen,
+        "reason": None if chosen else str(excluded.reason) if excluded else "failed",
+        "detail": excluded.detail if excluded else "",
+    }
+
+
+def _within(value: float | None, upper: float) -> float | None:
+    return value if value is not None and 0 <= value <= upper else None
+
+
+def _outcome(read: ReadStudy) -> Row:
+    reason, detail, stage = _why(read)
+    return {
+        "study_instance_uid": read.study.study_instance_uid,
+        "checkpoint_sha256": read.checkpoint_sha256,
+        "sweep_id": read.sweep_id,
+        "status": read.status,
+        "reason": reason,
+        "detail": detail,
+        "stage": stage,
+        "study_fingerprint": read.reading_fingerprint,
+        "read_seconds": read.outcome.read_seconds,
+        "read_at": datetime.now(UTC).replace(tzinfo=None),
+    }
+
+
+def _why(read: ReadStudy) -> tuple[str | None, str, str | None]:
+    if read.outcome.failure is not None:
+        return read.outcome.failure.exception_type, "", read.outcome.failure.stage
+    if read.measured is not None or read.outcome.reading is None:
+        return None, "", None
+    excluded = study_exclusion(read.outcome.reading)
+    return str(excluded.reason), excluded.detail, None
+
+
+def _key(read: ReadStudy) -> dict[str, str]:
+    return {"study_instance_uid": read.study.study_instance_uid, "checkpoint_sha256": read.checkpoint_sha256}
+
+
+def _vertebrae(read: ReadStudy, measured: SeriesReading) -> list[Row]:
+    return [
+        {**_key(read), "series_instance_uid": measured.series.series_instance_uid, **_vertebra(level)}
+        for level in measured.patient.levels
+    ]
+
+
+def _vertebra(level: LevelBmd) -> Row:
+    x, y, z = level.vertebra.centre_mm
+    return {
+        "level": level.vertebra.level,
+        "confidence": level.vertebra.confidence,
+        "centre_x_mm": x,
+        "centre_y_mm": y,
+        "centre_z_mm": z,
+        "upper_z_mm": level.vertebra.upper_z_mm,
+        "lower_z_mm": level.vertebra.lower_z_mm,
+        "attenuation_hu": level.trabecular.mean_hu,
+        "attenuation_sd_hu": level.trabecular.sd_hu,
+        "attenuation_median_hu": level.trabecular.median_hu,
+        "roi_area_mm2": level.trabecular.area_mm2,
+        "body_depth_mm": level.trabecular.body_depth_mm,
+        "attended_hu": level.attended_hu,
+        "bmd_cnn": level.bmd_g_cm2,
+        "bmd_sd": level.sd_g_cm2,
+        "used": level.problem is None,
+        "reason": None if level.problem is None else str(level.problem),
+    }
+
+
+def _slices(read: ReadStudy, measured: SeriesReading) -> list[Row]:
+    return [
+        {
+            **_key(read),
+            "level": level.vertebra.level,
+            "slab": number,
+            "z_mm": slab.z_mm,
+            "bmd_cnn": slab.bmd_g_cm2,
+            "bmd_sd": slab.sd_g_cm2,
+            "attended_hu": slab.attended_hu,
+            "body_depth_mm": slab.body_depth_mm,
+        }
+        for level in measured.patient.levels
+        for number, slab in enumerate(level.slabs)
+    ]
+
+
+def _study_bmd(read: ReadStudy, measured: SeriesReading) -> Row:
+    patient = measured.patient
+    used = patient.used_levels
+    return {
+        **_key(read),
+        "patient_id": patient_id(read.study),
+        "bmd_cnn": patient.bmd_g_cm2,
+        "bmd_low": patient.low_g_cm2,
+        "bmd_high": patient.high_g_cm2,
+        "level_count": len(used),
+        "levels": [level.vertebra.level for level in used],
+        "attenuation_hu": sum(level.trabecular.mean_hu for level in used) / len(used),
+        "reference": patient.reference.name,
+        "t_score": patient.t_score,
+        "yam_percent": patient.yam_percent,
+        "category": None if patient.category is None else str(patient.category),
+        "osteoporosis_probability": patient.osteoporosis_probability,
+        "band": str(patient.band),
+        "level_certainty": str(measured.spine.certainty),
+        "contrast_enhanced": measured.contrast_enhanced,
+        "warnings": list(measured.warnings),
+        "evidence_file": read.evidence_file,
+    }
