@@ -33,7 +33,7 @@ class NetworkConfig:
     wide_window_hu: tuple[float, float] = (-200.0, 700.0)  # anatomy: fat to cortical bone
     bone_window_hu: tuple[float, float] = (0.0, 300.0)  # trabecular bone
     depth_range: float = 0.5  # the depth head reads 33 mm * (1 +- this)
-    residual_hu: float = 20.0  # the most that is added to attenuation * depth, about 0.05 g/cm2
+    beyond_hu: float = 20.0  # the most that is added for mineral beyond attenuation * depth, about 0.05 g/cm2
     sd_range_hu: tuple[float, float] = (2.0, 160.0)  # 0.005 to 0.4 g/cm2
 
 
@@ -45,19 +45,22 @@ class Calibration:
     slope_g_cm2_per_hu: float
     version: str
 
-    def bmd_g_cm2(self, areal_hu: Tensor) -> Tensor:
-        """Areal BMD of an areal attenuation."""
-        return self.offset_g_cm2 + self.slope_g_cm2_per_hu * areal_hu
-
 
 class Reading(NamedTuple):
     """What the network reads in n crops."""
 
-    areal_hu: Tensor  # (n,) attenuation * depth / 33 mm + residual
+    areal_hu: Tensor  # (n,) attenuation * depth / 33 mm
+    beyond_hu: Tensor  # (n,) small correction for mineral outside of the cancellous bone, as seen in the slice
     log_variance: Tensor  # (n,) of areal_hu, HU squared
     attended_hu: Tensor  # (n,) mean HU under the attention
     depth_mm: Tensor  # (n,)
     attention: Tensor  # (n, size / 2, size / 2), sums to 1
+
+
+def areal_bmd(reading: Reading, calibration: Calibration) -> tuple[Tensor, Tensor]:
+    """Areal BMD of each crop and the standard deviation of its reading, g/cm2 (n,)."""
+    bmd = calibration.offset_g_cm2 + calibration.slope_g_cm2_per_hu * (reading.areal_hu + reading.beyond_hu)
+    return bmd, calibration.slope_g_cm2_per_hu * (reading.log_variance / 2).exp()
 
 
 class BmdCnn(nn.Module):
@@ -87,33 +90,30 @@ class BmdCnn(nn.Module):
         attended_hu = (attention * readable_hu(crops_hu, self.config)).sum(dim=(1, 2))  # (n,)
         coarse_attention = functional.avg_pool2d(attention[:, None], 4) * 16  # (n, 1, size/8, size/8), sums to 1
         seen = torch.cat([(coarse_attention * coarse).sum(dim=(2, 3)), coarse.mean(dim=(2, 3))], dim=1)  # (n, 128)
-        depth, residual, spread = self.heads(seen).unbind(dim=1)  # (n,) each
+        depth, beyond, spread = self.heads(seen).unbind(dim=1)  # (n,) each
 
         depth_mm = REFERENCE_DEPTH_MM * (1 + self.config.depth_range * torch.tanh(depth))
-        areal_hu = attended_hu * depth_mm / REFERENCE_DEPTH_MM + self.config.residual_hu * torch.tanh(residual)
-        return Reading(areal_hu, log_variance(spread, self.config), attended_hu, depth_mm, attention)
+        areal_hu = attended_hu * depth_mm / REFERENCE_DEPTH_MM
+        beyond_hu = self.config.beyond_hu * torch.tanh(beyond)
+        return Reading(areal_hu, beyond_hu, log_variance(spread, self.config), attended_hu, depth_mm, attention)
 
 
 def read_together(members: Sequence[BmdCnn], crops_hu: Tensor) -> Reading:
     """Read with an ensemble: means of the members, and the variance within plus the variance between them."""
     readings = [member(crops_hu) for member in members]
-    areal_hu, log_variances, attended_hu, depth_mm, attention = (
-        torch.stack(outputs) for outputs in zip(*readings, strict=True)
-    )  # (members, n, ...)
-    variance = log_variances.exp().mean(dim=0) + areal_hu.var(dim=0, correction=0)
-    return Reading(
-        areal_hu.mean(dim=0), variance.log(), attended_hu.mean(dim=0), depth_mm.mean(dim=0), attention.mean(dim=0)
-    )
+    stacked = Reading(*(torch.stack(outputs) for outputs in zip(*readings, strict=True)))  # (members, n, ...)
+    mean = Reading(*(outputs.mean(dim=0) for outputs in stacked))
+    variance = stacked.log_variance.exp().mean(dim=0) + stacked.areal_hu.var(dim=0, correction=0)
+    return mean._replace(log_variance=variance.log())
 
 
 def folded(network: BmdCnn) -> BmdCnn:
-    """Fold batch normalisation into the convolutions before it: the same reading in less time, no more training."""
+    """Fold batch normalisation into the convolutions before it: the same reading in less time, but no more training."""
     network.eval()
-    for block in network.modules():
-        if isinstance(block, nn.Sequential) and isinstance(block[1], nn.BatchNorm2d):
-            convolution = fuse_conv_bn_eval(block[0], block[1])
-            convolution.weight.data = convolution.weight.data.contiguous(memory_format=torch.channels_last)
-            block[0], block[1] = convolution, nn.Identity()
+    for block in [module for module in network.modules() if isinstance(module, nn.Sequential)]:
+        convolution, normalisation = block[0], block[1]
+        if isinstance(convolution, nn.Conv2d) and isinstance(normalisation, nn.BatchNorm2d):
+            block[0], block[1] = fuse_conv_bn_eval(convolution, normalisation), nn.Identity()
     return network
 
 

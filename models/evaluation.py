@@ -8,7 +8,7 @@ import torch
 from numpy.typing import NDArray
 
 from models.augmentation import central
-from models.bmd_cnn import REFERENCE_DEPTH_MM, BmdCnn, Calibration, read_together
+from models.bmd_cnn import REFERENCE_DEPTH_MM, BmdCnn, Calibration, areal_bmd, read_together
 from models.pairs import Pairs
 
 Array = NDArray[np.float64]
@@ -34,8 +34,7 @@ def read_slices(members: tuple[BmdCnn, ...], calibration: Calibration, pairs: Pa
         for start in range(0, len(pairs), BATCH):
             batch = torch.from_numpy(pairs.crops_hu[start : start + BATCH]).to(device)
             reading = read_together(members, central(batch, size_px))
-            sd = calibration.slope_g_cm2_per_hu * (reading.log_variance / 2).exp()
-            bmd = calibration.bmd_g_cm2(reading.areal_hu)
+            bmd, sd = areal_bmd(reading, calibration)
             columns.append(torch.stack([bmd, sd, reading.attended_hu, reading.depth_mm]).cpu())
     return SliceReadings(*torch.cat(columns, dim=1).double().numpy())
 

@@ -17,7 +17,7 @@ import sys
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -212,26 +212,40 @@ def batch_loss(
     )
     depth = depth * growth
     added_hu = torch.nan_to_num(hu * depth * (1 - 1 / growth) / REFERENCE_DEPTH_MM)  # a deeper body holds more
-    areal = (bmd - calibration.offset_g_cm2) / calibration.slope_g_cm2_per_hu + added_hu
-    is_body = torch.from_numpy(pairs.is_body[index]).to(device)
-    return reading_loss(network(crops), areal, hu, depth, is_body, config)
+    target = Target(
+        bmd_hu=(bmd - calibration.offset_g_cm2) / calibration.slope_g_cm2_per_hu + added_hu,
+        hu=hu,
+        depth_mm=depth,
+        is_body=torch.from_numpy(pairs.is_body[index]).to(device),
+    )
+    return reading_loss(network(crops), target, config)
 
 
-def reading_loss(
-    reading: Reading, areal_hu: Tensor, hu: Tensor, depth_mm: Tensor, is_body: Tensor, config: TrainingConfig
-) -> Tensor:
-    """beta-NLL of the areal attenuation, plus smooth L1 of attenuation and depth on bodies where they are known.
+class Target(NamedTuple):
+    """What a batch should be read as; `hu` and `depth_mm` are NaN where not known."""
 
-    Without the two auxiliary terms the product is right with wrong factors: depth at its limit, attenuation too low.
+    bmd_hu: Tensor  # (n,) the vertebra's areal BMD, brought to HU by the inverse of the calibration
+    hu: Tensor  # (n,) trabecular attenuation
+    depth_mm: Tensor  # (n,)
+    is_body: Tensor  # (n,)
+
+
+def reading_loss(reading: Reading, target: Target, config: TrainingConfig) -> Tensor:
+    """Sum the losses of the areal attenuation, of its two factors, and of what BMD holds beyond it.
+
+    The uncertainty is that of the reading (attenuation times depth), by a beta-NLL: BMD scatters around it for reasons
+    that are not in the slice, which would hide a slice that shows no body. Without the losses of the two factors the
+    product is right with wrong factors: depth at its limit, attenuation too low.
     """
+    exact = target.hu * target.depth_mm / REFERENCE_DEPTH_MM
+    areal = torch.where(exact.isfinite(), exact, target.bmd_hu - reading.beyond_hu.detach())
     variance = reading.log_variance.exp() / HU_UNIT**2
-    squared = ((reading.areal_hu - areal_hu) / HU_UNIT) ** 2
+    squared = ((reading.areal_hu - areal) / HU_UNIT) ** 2
     nll = (0.5 * (squared / variance + variance.log()) * variance.detach() ** config.beta).mean()
-    hu_known = is_body & hu.isfinite()
-    depth_known = is_body & depth_mm.isfinite()
-    hu_loss = _smooth_l1(reading.attended_hu[hu_known] / HU_UNIT, hu[hu_known] / HU_UNIT)
-    depth_loss = _smooth_l1(reading.depth_mm[depth_known] / DEPTH_UNIT_MM, depth_mm[depth_known] / DEPTH_UNIT_MM)
-    return nll + config.auxiliary_weight * (hu_loss + depth_loss) / max(len(is_body), 1)
+    hu_loss = _smooth_l1(reading.attended_hu, target.hu, HU_UNIT, target.is_body)
+    depth_loss = _smooth_l1(reading.depth_mm, target.depth_mm, DEPTH_UNIT_MM, target.is_body)
+    beyond_loss = _smooth_l1(reading.beyond_hu, target.bmd_hu - areal, HU_UNIT, target.is_body)
+    return nll + config.auxiliary_weight * (hu_loss + depth_loss + beyond_loss)
 
 
 def sampling_weights(pairs: Pairs, config: TrainingConfig) -> NDArray[np.float64]:
@@ -306,8 +320,11 @@ class Progress:
         partial.replace(self.path)
 
 
-def _smooth_l1(read: Tensor, known: Tensor) -> Tensor:
-    return functional.smooth_l1_loss(read, known, reduction="sum")
+def _smooth_l1(read: Tensor, known: Tensor, unit: float, is_body: Tensor) -> Tensor:
+    """Mean over the batch; slices without a body, or without a known value, count as 0."""
+    counted = is_body & known.isfinite()
+    difference = torch.where(counted, (read - known) / unit, 0.0)
+    return functional.smooth_l1_loss(difference, torch.zeros_like(difference))
 
 
 def _training_facts(config: TrainingConfig, provenance: Provenance, pairs: Pairs) -> dict[str, Any]:

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from models import checkpoint as checkpoints
-from models.bmd_cnn import Calibration, Reading, folded, read_together
+from models.bmd_cnn import Calibration, Reading, areal_bmd, folded, read_together
 from models.checkpoint import Checkpoint
 from screening.errors import UserError
 from screening.imaging.model_input import InputSpec
@@ -181,9 +181,10 @@ def _facts(checkpoint: Checkpoint) -> CheckpointFacts:
 
 def _predictions(reading: Reading, calibration: Calibration) -> SlicePredictions:
     """Bring a reading to g/cm2."""
+    bmd, sd = areal_bmd(reading, calibration)
     return SlicePredictions(
-        bmd_g_cm2=calibration.bmd_g_cm2(reading.areal_hu).numpy(),
-        sd_g_cm2=(calibration.slope_g_cm2_per_hu * (reading.log_variance / 2).exp()).numpy(),
+        bmd_g_cm2=bmd.numpy(),
+        sd_g_cm2=sd.numpy(),
         attended_hu=reading.attended_hu.numpy(),
         body_depth_mm=reading.depth_mm.numpy(),
         attention=reading.attention.numpy(),
