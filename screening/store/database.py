@@ -92,9 +92,7 @@ def open_writer(place: DatabaseFolder) -> Iterator[duckdb.DuckDBPyConnection]:
     """
     os.umask(0o077)
     try:
-        connection = duckdb.connect(
-            place.working, config={"storage_compatibility_version": _STORAGE_VERSION, "TimeZone": "UTC"}
-        )
+        connection = duckdb.connect(place.working, config={"storage_compatibility_version": _STORAGE_VERSION})
     except duckdb.IOException as error:
         raise UserError(
             f"Cannot open {place.working}: it is held by another program, or damaged. "
@@ -109,10 +107,11 @@ def open_writer(place: DatabaseFolder) -> Iterator[duckdb.DuckDBPyConnection]:
 
 def create_schema(connection: duckdb.DuckDBPyConnection) -> None:
     """Create what is missing; idempotent. A view's column takes the comment of the table column of that name."""
-    connection.execute(sql("schema"))
-    for view in VIEWS:
-        connection.execute(sql(f"views/{view}"))
-    _comment_view_columns(connection)
+    with transaction(connection):
+        connection.execute(sql("schema"))
+        for view in VIEWS:
+            connection.execute(sql(f"views/{view}"))
+        _comment_view_columns(connection)
 
 
 def _comment_view_columns(connection: duckdb.DuckDBPyConnection) -> None:
@@ -138,18 +137,13 @@ def write_rows(connection: duckdb.DuckDBPyConnection, table: str, rows: Sequence
     """Insert rows, replacing those with the same primary key; keys of a row are column names."""
     if not rows:
         return
+    # DuckDB finds the table `incoming` by the name of this variable.
     incoming = pa.Table.from_pylist([dict(row) for row in rows])
     columns = ", ".join(incoming.column_names)
-    connection.register("incoming", incoming)
-    try:
-        connection.execute(f"INSERT OR REPLACE INTO {table} ({columns}) SELECT {columns} FROM incoming")
-    finally:
-        connection.unregister("incoming")
+    connection.execute(f"INSERT OR REPLACE INTO {table} ({columns}) SELECT {columns} FROM incoming")
 
 
 def fetch_one(connection: duckdb.DuckDBPyConnection, query: str, parameters: Sequence[Any] = ()) -> tuple[Any, ...]:
     """Return the one row of a query that always has one."""
-    row = connection.execute(query, list(parameters)).fetchone()
-    if row is None:
-        raise LookupError("the query returned no row")
+    (row,) = connection.execute(query, list(parameters)).fetchall()
     return tuple(row)

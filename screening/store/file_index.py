@@ -78,11 +78,11 @@ def add_headers(connection: duckdb.DuckDBPyConnection, batch: HeaderBatch) -> No
 
 
 def _indexed(connection: duckdb.DuckDBPyConnection, key: SeriesKey) -> tuple[Instance, ...]:
-    row = connection.execute(
+    rows = connection.execute(
         "SELECT instances FROM series_index WHERE study_instance_uid = ? AND series_instance_uid = ? AND present",
         list(key),
-    ).fetchone()
-    return unpack(row[0]) if row else ()
+    ).fetchall()
+    return tuple(instance for (packed,) in rows for instance in unpack(packed))
 
 
 def _index_row(key: SeriesKey, instances: Sequence[Instance]) -> Row:

@@ -1,0 +1,163 @@
+"""Who is flagged, criterion by criterion, at the limits."""
+
+import json
+from datetime import date, datetime
+from typing import Any
+
+import duckdb
+import pytest
+
+from screening.store.database import create_schema, write_rows
+
+SHA = "a" * 64
+NOW = datetime(2025, 6, 1)
+AS_OF = date(2025, 6, 1)
+CT = date(2025, 3, 1)
+
+
+@pytest.fixture
+def connection() -> duckdb.DuckDBPyConnection:
+    memory = duckdb.connect()
+    create_schema(memory)
+    model = {"checkpoint_sha256": SHA, "name": "m", "data_kind": "simulated", "metrics": json.dumps({}), "active": True}
+    write_rows(memory, "model", [model | {"registered_at": NOW}])
+    publication = {"publication_id": 1, "published_at": NOW, "as_of_date": AS_OF}
+    write_rows(memory, "publication", [publication | {"look_back_months": 36, "minimum_age_years": 50}])
+    return memory
+
+
+def add_patient(
+    connection: duckdb.DuckDBPyConnection,
+    patient_id: str = "A",
+    *,
+    study: str = "2.25.1",
+    study_date: date | None = CT,
+    age: float | None = 70.0,
+    band: str = "likely",
+    probability: float = 0.8,
+) -> None:
+    patient = {"patient_id": patient_id, "issuer_of_patient_id": "", "identified": True, "sex": "F", "birth_date": None}
+    write_rows(connection, "patient", [patient])
+    study_row = {
+        "study_instance_uid": study,
+        "patient_id": patient_id,
+        "study_key": study,
+        "study_date": study_date,
+        "age_years": age,
+        "accession_number": "",
+        "study_description": "",
+        "institution_name": "",
+        "series_count": 1,
+        "instance_count": 1,
+        "fingerprint": "",
+    }
+    write_rows(connection, "study", [study_row])
+    write_rows(connection, "study_bmd", [study_bmd(patient_id, study, band, probability)])
+
+
+def study_bmd(patient_id: str, study: str, band: str, probability: float) -> dict[str, Any]:
+    return {
+        "study_instance_uid": study,
+        "checkpoint_sha256": SHA,
+        "patient_id": patient_id,
+        "bmd_cnn": 0.7,
+        "bmd_low": 0.6,
+        "bmd_high": 0.8,
+        "level_count": 4,
+        "levels": ["L1", "L2", "L3", "L4"],
+        "attenuation_hu": 60.0,
+        "reference": "hologic_l1_l4_female",
+        "t_score": -3.2,
+        "yam_percent": 67.0,
+        "category": "osteoporosis",
+        "osteoporosis_probability": probability,
+        "band": band,
+        "level_certainty": "certain",
+        "contrast_enhanced": False,
+        "warnings": [],
+        "evidence_file": "x.png",
+    }
+
+
+def add_dxa(connection: duckdb.DuckDBPyConnection, on: date, region: str = "L1-L4") -> None:
+    row = {"patient_id": "A", "dxa_date": on, "region": region, "bmd_dxa": 0.9, "t_score": None, "manufacturer": ""}
+    write_rows(connection, "dxa", [row | {"source_file": "dxa.csv", "imported_at": NOW}])
+
+
+def flagged(connection: duckdb.DuckDBPyConnection) -> list[str]:
+    return [row[0] for row in connection.execute("SELECT patient_id FROM flagged").fetchall()]
+
+
+def test_likely_and_without_dxa_is_flagged(connection: duckdb.DuckDBPyConnection) -> None:
+    add_patient(connection)
+    assert flagged(connection) == ["A"]
+
+
+@pytest.mark.parametrize("band", ["indeterminate", "not_flagged"])
+def test_other_bands_are_not_flagged(connection: duckdb.DuckDBPyConnection, band: str) -> None:
+    add_patient(connection, band=band)
+    assert flagged(connection) == []
+
+
+@pytest.mark.parametrize(("age", "expected"), [(49.99, []), (50.0, ["A"]), (None, [])])
+def test_age_at_the_limit(connection: duckdb.DuckDBPyConnection, age: float | None, expected: list[str]) -> None:
+    add_patient(connection, age=age)
+    assert flagged(connection) == expected
+
+
+@pytest.mark.parametrize(
+    ("dxa_date", "expected"),
+    [
+        (date(2022, 5, 31), ["A"]),  # a day before the look-back opens
+        (date(2022, 6, 1), []),
+        (date(2022, 6, 2), []),
+        (date(2025, 3, 1), []),  # the day of the CT
+    ],
+)
+def test_dxa_at_the_look_back(connection: duckdb.DuckDBPyConnection, dxa_date: date, expected: list[str]) -> None:
+    add_patient(connection)
+    add_dxa(connection, dxa_date)
+    assert flagged(connection) == expected
+
+
+@pytest.mark.parametrize(("dxa_date", "expected"), [(date(2010, 1, 9), ["A"]), (date(2010, 1, 10), [])])
+def test_a_dxa_since_an_old_ct_closes_the_gap(
+    connection: duckdb.DuckDBPyConnection, dxa_date: date, expected: list[str]
+) -> None:
+    add_patient(connection, study_date=date(2010, 1, 10))
+    add_dxa(connection, dxa_date)
+    assert flagged(connection) == expected
+
+
+@pytest.mark.parametrize("region", ["total_hip", "femoral_neck", "L2-L4"])
+def test_any_central_dxa_closes_the_gap(connection: duckdb.DuckDBPyConnection, region: str) -> None:
+    add_patient(connection)
+    add_dxa(connection, AS_OF, region)
+    assert flagged(connection) == []
+
+
+def test_only_the_newest_study_counts(connection: duckdb.DuckDBPyConnection) -> None:
+    add_patient(connection, study="2.25.1", study_date=date(2020, 1, 1), band="likely")
+    add_patient(connection, study="2.25.2", study_date=date(2024, 1, 1), band="not_flagged")
+    assert flagged(connection) == []
+
+
+def test_most_probable_first_then_oldest(connection: duckdb.DuckDBPyConnection) -> None:
+    add_patient(connection, "A", study="2.25.1", probability=0.6, age=80)
+    add_patient(connection, "B", study="2.25.2", probability=0.9, age=60)
+    add_patient(connection, "C", study="2.25.3", probability=0.9, age=70)
+    rows = connection.execute("SELECT patient_id, position FROM worklist").fetchall()
+    assert rows == [("C", 1), ("B", 2), ("A", 3)]
+
+
+def test_results_of_an_inactive_checkpoint_are_not_shown(connection: duckdb.DuckDBPyConnection) -> None:
+    add_patient(connection)
+    connection.execute("UPDATE model SET active = false")
+    assert connection.execute("SELECT count(*) FROM patient_bmd").fetchall() == [(0,)]
+
+
+@pytest.mark.parametrize(("days", "pairs"), [(180, 1), (181, 0), (-180, 1), (-181, 0)])
+def test_pairs_are_within_180_days(connection: duckdb.DuckDBPyConnection, days: int, pairs: int) -> None:
+    add_patient(connection)
+    add_dxa(connection, date.fromordinal(CT.toordinal() + days))
+    assert connection.execute("SELECT count(*) FROM validation_pair").fetchall() == [(pairs,)]

@@ -1,0 +1,74 @@
+import os
+import stat
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from screening.errors import UserError
+from screening.store.database import DatabaseFolder, create_schema, fetch_one, open_writer, transaction, write_rows
+
+PATIENT = {"patient_id": "A", "issuer_of_patient_id": "", "identified": True, "sex": "F", "birth_date": None}
+
+
+@pytest.fixture
+def connection() -> duckdb.DuckDBPyConnection:
+    memory = duckdb.connect()
+    create_schema(memory)
+    return memory
+
+
+def test_a_row_with_the_same_key_replaces_the_first(connection: duckdb.DuckDBPyConnection) -> None:
+    write_rows(connection, "patient", [PATIENT])
+    write_rows(connection, "patient", [PATIENT | {"sex": None}])
+    assert connection.execute("SELECT patient_id, sex FROM patient").fetchall() == [("A", None)]
+
+
+def test_nothing_of_a_broken_transaction_is_kept(connection: duckdb.DuckDBPyConnection) -> None:
+    with pytest.raises(duckdb.ConstraintException), transaction(connection):
+        write_rows(connection, "patient", [PATIENT])
+        write_rows(connection, "patient", [PATIENT | {"sex": "X"}])
+    assert fetch_one(connection, "SELECT count(*) FROM patient") == (0,)
+
+
+def test_nan_is_refused(connection: duckdb.DuckDBPyConnection) -> None:
+    row = {
+        "patient_id": "A",
+        "dxa_date": "2024-01-01",
+        "region": "L1-L4",
+        "bmd_dxa": float("nan"),
+        "t_score": None,
+        "manufacturer": "",
+        "source_file": "dxa.csv",
+        "imported_at": "2024-01-01",
+    }
+    with pytest.raises(duckdb.ConstraintException):
+        write_rows(connection, "dxa", [row])
+
+
+def test_no_rows_are_no_work(connection: duckdb.DuckDBPyConnection) -> None:
+    write_rows(connection, "patient", [])
+    assert fetch_one(connection, "SELECT count(*) FROM patient") == (0,)
+
+
+def test_the_files_are_closed_to_other_users(tmp_path: Path) -> None:
+    place = DatabaseFolder(tmp_path / "db")
+    place.create()
+    with open_writer(place):
+        pass
+    assert stat.S_IMODE(place.working.stat().st_mode) == 0o600
+    assert stat.S_IMODE(place.folder.stat().st_mode) == 0o700
+
+
+def test_a_damaged_file_is_said_in_one_line(tmp_path: Path) -> None:
+    place = DatabaseFolder(tmp_path)
+    place.create()
+    place.working.write_bytes(os.urandom(4096))
+    with pytest.raises(UserError, match="held by another program, or damaged"), open_writer(place):
+        pass
+
+
+def test_a_folder_that_cannot_be_made_is_said(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(UserError, match="Cannot make the database folder"):
+        DatabaseFolder(tmp_path / "file" / "db").create()

@@ -1,0 +1,88 @@
+"""What the documentation says is true: commands exist, columns are commented, labels are visible."""
+
+import re
+from pathlib import Path
+
+import duckdb
+import pytest
+from typer.testing import CliRunner
+
+from screening.cli import app
+from screening.store.database import VIEWS, create_schema
+from screening.terminal import NOTICE
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+WIDE = {"COLUMNS": "200", "TERM": "dumb", "NO_COLOR": "1"}
+
+
+def commands_in_readme() -> list[str]:
+    """Every `screening ...` line of a code block, cut at the first argument that is no command or option."""
+    blocks = re.findall(r"```(?:bash|sh)\n(.*?)```", README, flags=re.DOTALL)
+    lines = [line.strip() for block in blocks for line in block.splitlines()]
+    return sorted({line.split("#")[0].strip() for line in lines if line.startswith("screening ")})
+
+
+@pytest.mark.parametrize("line", commands_in_readme())
+def test_documented_commands_and_options_exist(line: str) -> None:
+    words = line.split()[1:]
+    command = words[:2] if words[0] == "import" else words[:1]
+    help_text = CliRunner().invoke(app, [*command, "--help"], env=WIDE)
+    assert help_text.exit_code == 0, help_text.output
+    for option in (word for word in words if word.startswith("--")):
+        assert option in help_text.output
+
+
+def test_the_readme_shows_every_command() -> None:
+    shown = {line.split()[1] for line in commands_in_readme()}
+    registered = {command.name or command.callback.__name__ for command in app.registered_commands if command.callback}
+    groups = {group.name for group in app.registered_groups}
+    assert shown == registered | groups
+
+
+def test_make_targets_of_the_readme_exist() -> None:
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    for target in set(re.findall(r"make ([a-z]+)", README)):
+        assert re.search(rf"^{target}:", makefile, flags=re.MULTILINE), target
+
+
+def test_every_column_carries_a_comment() -> None:
+    connection = duckdb.connect()
+    create_schema(connection)
+    uncommented = connection.execute(
+        "SELECT relation || '.' || column_name FROM data_dictionary WHERE comment IS NULL"
+    ).fetchall()
+    assert uncommented == []
+
+
+def test_every_table_has_a_primary_key_and_every_view_a_question() -> None:
+    connection = duckdb.connect()
+    create_schema(connection)
+    keyless = connection.execute("SELECT table_name FROM duckdb_tables() WHERE NOT has_primary_key").fetchall()
+    assert keyless == []
+    for view in VIEWS:
+        text = (ROOT / "screening" / "store" / "views" / f"{view}.sql").read_text(encoding="utf-8")
+        assert text.startswith("-- ") and text.splitlines()[0].endswith("?")
+
+
+@pytest.mark.parametrize("document", ["README.md", "models/MODEL_CARD.md"])
+def test_the_labels_are_visible(document: str) -> None:
+    text = " ".join((ROOT / document).read_text(encoding="utf-8").split())
+    assert NOTICE in text
+    assert "trained on simulated CT" in text
+
+
+def test_every_column_of_the_contract_exists() -> None:
+    connection = duckdb.connect()
+    create_schema(connection)
+    columns = set(connection.execute("SELECT relation || '.' || column_name FROM data_dictionary").fetchall())
+    promised = {
+        "outcome": "study_instance_uid status reason",
+        "series": "series_instance_uid study_instance_uid reason chosen",
+        "vertebra": "study_instance_uid series_instance_uid level centre_x_mm centre_y_mm centre_z_mm upper_z_mm "
+        "lower_z_mm attenuation_hu bmd_cnn used reason",
+        "study_bmd": "study_instance_uid patient_id bmd_cnn bmd_low bmd_high t_score category level_certainty "
+        "checkpoint_sha256",
+        "dxa": "patient_id dxa_date region bmd_dxa t_score manufacturer",
+    }
+    assert {(f"{table}.{column}",) for table, names in promised.items() for column in names.split()} <= columns
