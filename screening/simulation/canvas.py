@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from screening.simulation.anatomy import Floats
+from screening.simulation.vertebrae import Floats
 
 Painted = tuple[slice, slice]
 

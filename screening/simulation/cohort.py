@@ -30,6 +30,9 @@ class Stream(IntEnum):
     DXA = 4
     HEADER = 5
     CROPS = 6
+    VESSELS = 7
+    TORSO = 8
+    SKELETON = 9
 
 
 @dataclass(frozen=True, slots=True)

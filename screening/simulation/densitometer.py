@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from screening.simulation.anatomy import MEASURED_LEVELS, Floats, Spine, VertebraShape
 from screening.simulation.cohort import MG_CM3_PER_HU, Patient, Stream
 from screening.simulation.spine import Sampling, body_share, cancellous_mg, render_spine, sampling
+from screening.simulation.vertebrae import MEASURED_LEVELS, Floats, Spine, VertebraShape
 from screening.simulation.vessels import Calcium
 
 GRID_MM = 2.0

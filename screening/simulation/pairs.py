@@ -8,14 +8,11 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from screening.simulation.anatomy import MEASURED_LEVELS, Floats, Spine, draw_spine
-from screening.simulation.canvas import Canvas
-from screening.simulation.cohort import MG_CM3_PER_HU, Stream, draw_patient
+from screening.simulation.anatomy import Anatomy, draw_anatomy, render_slab
+from screening.simulation.cohort import Stream, draw_patient
 from screening.simulation.densitometer import measure_levels
-from screening.simulation.scanner import Kernel, blur, noise_field
-from screening.simulation.spine import render_spine, sampling
-from screening.simulation.torso import Torso, draw_torso, paint_torso
-from screening.simulation.vessels import draw_vessels
+from screening.simulation.scanner import REFERENCE_KV, Kernel, attenuation_hu, blur, noise_tiles
+from screening.simulation.vertebrae import MEASURED_LEVELS, Floats
 
 CROP_PX, PIXEL_MM = 96, 1.25
 BODIES_PER_LEVEL = 3
@@ -66,17 +63,15 @@ def training_pairs(
 
 def _patient_pairs(seed: int, institution: int, number: int) -> Pairs:
     patient = draw_patient(seed, institution, number)
-    spine = draw_spine(patient)
-    vessels = draw_vessels(patient, spine)
-    torso = draw_torso(patient, spine, vessels)
-    truths = measure_levels(spine, vessels.calcium)
+    anatomy = draw_anatomy(patient)
+    truths = measure_levels(anatomy.spine, anatomy.vessels.calcium)
     rng = patient.rng(Stream.CROPS)
     crops, rows = [], []
     places = [(i, True) for i in range(len(MEASURED_LEVELS)) for _ in range(BODIES_PER_LEVEL)]
     places += [(int(i), False) for i in rng.integers(0, len(MEASURED_LEVELS), DISCS_PER_PATIENT)]
     for index, is_body in places:
         truth = truths[index]
-        crops.append(_render_crop(spine, torso, MEASURED_LEVELS[index], is_body, rng))
+        crops.append(_render_crop(anatomy, MEASURED_LEVELS[index], is_body, rng))
         rows.append((truth.bmd_g_cm2, truth.hu120, truth.depth_mm, is_body, number, index + 1))
     bmd, hu120, depth, body, who, level = (np.array(column) for column in zip(*rows, strict=True))
     return Pairs(
@@ -90,37 +85,17 @@ def _patient_pairs(seed: int, institution: int, number: int) -> Pairs:
     )
 
 
-def _render_crop(spine: Spine, torso: Torso, level: str, is_body: bool, rng: Generator) -> Floats:
-    vertebra = spine.level(level)
+def _render_crop(anatomy: Anatomy, level: str, is_body: bool, rng: Generator) -> Floats:
+    vertebra = anatomy.spine.level(level)
     gap = 0.5 * vertebra.height_mm
     along = rng.uniform(-BODY_REACH_MM, BODY_REACH_MM) if is_body else -gap - rng.uniform(1.5, 5.5)
     x, y, z = np.asarray(vertebra.centre_mm) + along * vertebra.axes[2]
     x, y = x + rng.normal(0.0, JITTER_SD_MM), y + rng.normal(0.0, JITTER_SD_MM)
     steps = (np.arange(CROP_PX) - (CROP_PX - 1) / 2.0) * PIXEL_MM
     thickness = float(rng.choice([1.0, 3.0, 5.0]))
-    hu = render_plane(spine, torso, x + steps, y + steps, float(z), thickness)
+    slab = render_slab(anatomy, x + steps, y + steps, float(z), thickness)
+    hu = attenuation_hu(slab.soft_hu, slab.mineral_mg, REFERENCE_KV)
     kernel = Kernel("", rng.uniform(0.4, 1.1), rng.uniform(0.0, 0.8), 1.0, 0.0)
-    seen = blur(hu[None], kernel, PIXEL_MM)
-    noise = noise_field(seen.shape, rng.uniform(0.5, 1.1), rng) * rng.uniform(4.0, 30.0)
-    return (seen + noise)[0] * np.float32(1.0 + rng.normal(0.0, 0.015)) + np.float32(rng.normal(0.0, 3.0))
-
-
-def render_plane(
-    spine: Spine, torso: Torso, x_mm: NDArray[np.floating], y_mm: NDArray[np.floating], z_mm: float, thickness_mm: float
-) -> Floats:
-    """Render one slice at 120 kVp before blur and noise, averaged over its thickness, (rows, columns)."""
-    soft, mineral = render_slab(spine, torso, x_mm, y_mm, z_mm, thickness_mm)
-    return soft + mineral * np.float32(1.0 / MG_CM3_PER_HU)
-
-
-def render_slab(
-    spine: Spine, torso: Torso, x_mm: NDArray[np.floating], y_mm: NDArray[np.floating], z_mm: float, thickness_mm: float
-) -> tuple[Floats, Floats]:
-    """Return soft-tissue attenuation and mineral of one slice, averaged over its thickness."""
-    canvas = Canvas.of_air(x_mm, y_mm)
-    paint_torso(torso, canvas, z_mm)
-    count = max(1, round(thickness_mm / 1.7))
-    heights = z_mm + ((np.arange(count) + 0.5) / count - 0.5) * thickness_mm
-    tissue = render_spine(spine, sampling(x_mm, y_mm, heights, canvas.pixel_mm, thickness_mm / count))
-    free = 1.0 - tissue.cover.mean(axis=0)
-    return (canvas.hu * free + tissue.soft_hu.mean(axis=0), canvas.mineral_mg * free + tissue.mineral_mg.mean(axis=0))
+    seen = blur(hu, kernel, PIXEL_MM)
+    noise = noise_tiles(CROP_PX, rng.uniform(0.5, 1.1), rng, 1)[0] * np.float32(rng.uniform(4.0, 30.0))
+    return (seen + noise) * np.float32(1.0 + rng.normal(0.0, 0.015)) + np.float32(rng.normal(0.0, 3.0))

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from screening.simulation.anatomy import (
+from screening.simulation.vertebrae import (
     ANGLES,
     TEXTURE_SIZE,
     TEXTURE_VOXEL_MM,
@@ -79,8 +79,8 @@ def render_spine(spine: Spine, at: Sampling) -> Tissue:
     for vertebra in near:
         _lay_canal(tissue, spine, vertebra, frames[vertebra.level], at)
     for vertebra in near:
-        _lay_arch(tissue, vertebra, frames[vertebra.level], at)
-        _lay_body(tissue, vertebra, frames[vertebra.level], at)
+        inside_arch = _lay_arch(tissue, vertebra, frames[vertebra.level], at)
+        _lay_body(tissue, vertebra, frames[vertebra.level], inside_arch, at)
     return tissue
 
 
@@ -94,10 +94,7 @@ def body_share(vertebra: VertebraShape, at: Sampling) -> Floats:
 def cancellous_mg(vertebra: VertebraShape, u: Floats, v: Floats, w: Floats) -> Floats:
     """Return the mineral density of the cancellous interior at points in the vertebra's own axes, mg/cm3."""
     coarse, fine = texture_blocks()
-    index = tuple(
-        ((axis / TEXTURE_VOXEL_MM + offset).astype(np.int32)) & (TEXTURE_SIZE - 1)
-        for axis, offset in zip((u, v, w), (o + 640 for o in vertebra.texture_offset), strict=True)
-    )
+    index = _texture_index(vertebra, u, v, w)
     height = (2.0 * w / vertebra.height_mm) ** 2
     grain = 1.0 + vertebra.texture[0] * coarse[index] + vertebra.texture[1] * fine[index]
     mineral = vertebra.cancellous_mg * (1.0 + vertebra.end_plate_gain * (height - 0.08)) * np.maximum(grain, 0.1)
@@ -106,6 +103,15 @@ def cancellous_mg(vertebra: VertebraShape, u: Floats, v: Floats, w: Floats) -> F
     for island in vertebra.islands:
         mineral = _with_island(mineral, island, u, v, w)
     return np.asarray(mineral, np.float32)
+
+
+def _texture_index(vertebra: VertebraShape, u: Floats, v: Floats, w: Floats) -> tuple[NDArray[np.int32], ...]:
+    """Where points in a vertebra's own axes fall into the periodic texture."""
+    shift = TEXTURE_SIZE * 8  # keeps the truncated coordinate positive
+    return tuple(
+        (axis * np.float32(1.0 / TEXTURE_VOXEL_MM) + np.float32(shift + offset)).astype(np.int32) & (TEXTURE_SIZE - 1)
+        for axis, offset in zip((u, v, w), vertebra.texture_offset, strict=True)
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,13 +156,15 @@ def _body_depths(vertebra: VertebraShape, at: _Local) -> tuple[Floats, Floats, F
     return side, np.minimum(upper, lower), outer
 
 
-def _lay_body(tissue: Tissue, vertebra: VertebraShape, local: _Local, at: Sampling) -> None:
+def _lay_body(tissue: Tissue, vertebra: VertebraShape, local: _Local, inside_arch: Floats, at: Sampling) -> None:
+    """Lay the body; where a pedicle joins it, cancellous bone runs through and there is no wall."""
     side, end, _ = _body_depths(vertebra, local)
     share = _share(side, at.edge_mm) * _share(end, at.edge_z_mm)
     inner_side = _share(side - vertebra.cortex_mm, at.edge_mm)
     inner = inner_side * _share(end - vertebra.end_plate_mm, at.edge_z_mm)
     plate = inner_side * share - inner
-    wall = share - inner - plate
+    wall = (share - inner - plate) * (1.0 - inside_arch)
+    inner = share - plate - wall
     shell = vertebra.cortex_mg * wall + vertebra.end_plate_mg * plate
     mineral = shell + cancellous_mg(vertebra, local.u, local.v, local.w) * inner
     tissue.lay(share, vertebra.marrow_hu, mineral / np.maximum(share, 1e-6))
@@ -203,15 +211,17 @@ def _lay_canal(tissue: Tissue, spine: Spine, vertebra: VertebraShape, local: _Lo
     tissue.lay(oval(0.40 * width, 0.42 * depth) * in_cord, spine.cord_hu)
 
 
-def _lay_arch(tissue: Tissue, vertebra: VertebraShape, local: _Local, at: Sampling) -> None:
+def _lay_arch(tissue: Tissue, vertebra: VertebraShape, local: _Local, at: Sampling) -> Floats:
+    """Lay the arch and return the share of each voxel inside its cortex."""
     arch = vertebra.posterior
-    depth = _arch_depth(vertebra, arch, local)
-    outside_canal = _outside_canal(vertebra, local)
-    depth = np.minimum(depth, outside_canal)
+    coarse = texture_blocks()[0][_texture_index(vertebra, local.u, local.v, local.w)]
+    depth = _arch_depth(vertebra, arch, local) + np.float32(arch.roughness_mm) * coarse
+    depth = np.minimum(depth, _outside_canal(vertebra, local))
     share = _share(depth, at.edge_mm)
-    inner = _share(depth - arch.cortex_mm, at.edge_mm)
+    inner = _share(depth - np.float32(arch.cortex_mm), at.edge_mm)
     mineral = arch.cortex_mg * (share - inner) + arch.cancellous_mg * inner
     tissue.lay(share, vertebra.marrow_hu, mineral / np.maximum(share, 1e-6))
+    return inner
 
 
 def _outside_canal(vertebra: VertebraShape, local: _Local) -> Floats:

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from screening.simulation.anatomy import Floats, Spine
 from screening.simulation.cohort import Patient, Stream
+from screening.simulation.vertebrae import Floats, Spine
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +57,7 @@ class Vessels:
 
 def draw_vessels(patient: Patient, spine: Spine) -> Vessels:
     """Lay the vessels along the front of the spine."""
-    rng = np.random.default_rng(patient.rng(Stream.ANATOMY).integers(2**63) + 1)
+    rng = patient.rng(Stream.VESSELS)
     z, x, front = _front_line(spine)
     radius = 8.0 * patient.size * (1.0 + 0.12 * patient.degeneration) * (1.0 + 0.08 * rng.normal())
     sway = rng.normal(0.0, 3.0) * np.sin(z / 60.0 + rng.uniform(0, 6.3))
