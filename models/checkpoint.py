@@ -20,6 +20,7 @@ from torch import Tensor
 from models.bmd_cnn import BmdCnn, Calibration, NetworkConfig
 
 FORMAT = "bmd_cnn/1"
+"""The one key of the file's metadata; with several, their order, and so the SHA-256, would change by chance."""
 WEIGHTS = Path(__file__).parent / "weights"
 DATA_KINDS = ("simulated", "site")
 
@@ -45,13 +46,15 @@ def save(checkpoint: Checkpoint, path: Path) -> Checkpoint:
     """Write the file in one step and return the checkpoint with its SHA-256."""
     if checkpoint.data_kind not in DATA_KINDS:
         raise ValueError(f"data kind is {checkpoint.data_kind!r}, expected one of {', '.join(DATA_KINDS)}")
+    if not checkpoint.members:
+        raise ValueError("a checkpoint needs networks, found no members")
     tensors = {
         f"member{number}.{key}": tensor.detach().cpu().contiguous()
         for number, member in enumerate(checkpoint.members)
         for key, tensor in member.items()
     }
     partial = path.with_name(path.name + ".writing")
-    save_file(tensors, partial, metadata={"format": FORMAT, "checkpoint": json.dumps(_document(checkpoint))})
+    save_file(tensors, partial, metadata={FORMAT: json.dumps(_document(checkpoint))})
     partial.replace(path)
     return dataclasses.replace(checkpoint, sha256=file_sha256(path))
 
@@ -68,10 +71,11 @@ def load(path: Path) -> Checkpoint:
             tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (not a mapping)
     except (OSError, SafetensorError) as error:
         raise ValueError(f"{path.name} cannot be read as a BMD_CNN checkpoint: {error}") from error
-    if header.get("format") != FORMAT:
-        raise ValueError(f"{path.name} is no BMD_CNN checkpoint: its format is {header.get('format')}, not {FORMAT}")
-    checkpoint = _from_document(path, header.get("checkpoint", ""), tensors)
-    networks(checkpoint)
+    if FORMAT not in header:
+        raise ValueError(f"{path.name} is no BMD_CNN checkpoint: its header lacks {FORMAT}")
+    checkpoint = _from_document(path, header[FORMAT], tensors)
+    if not networks(checkpoint):
+        raise ValueError(f"{path.name} holds no members")
     return checkpoint
 
 

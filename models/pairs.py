@@ -52,6 +52,8 @@ def read_pairs(path: Path) -> Pairs:
         ValueError: the file is missing or damaged, lacks an array, or holds values that cannot be trained on.
     """
     try:
+        if path.exists() and not zipfile.is_zipfile(path):
+            raise ValueError(f"{path.name} cannot be read as an .npz file of pairs: it is no zip archive")
         with np.load(path, allow_pickle=False) as file:
             missing = [field.name for field in fields(Pairs) if field.name not in file]
             if missing:
@@ -65,7 +67,7 @@ def read_pairs(path: Path) -> Pairs:
                 patient=file["patient"].astype(np.str_),
                 level=file["level"].astype(np.str_),
             )
-    except (OSError, zipfile.BadZipFile) as error:
+    except (OSError, EOFError, zipfile.BadZipFile) as error:
         raise ValueError(f"{path.name} cannot be read as an .npz file of pairs: {error}") from error
     _check(path.name, pairs)
     return pairs

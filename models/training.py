@@ -8,6 +8,7 @@ network learns to be unsure of them. An interrupted training goes on where it st
 """
 
 import argparse
+import contextlib
 import dataclasses
 import json
 import logging
@@ -62,6 +63,7 @@ class TrainingConfig:
     no_body_share: float = 0.2  # of a batch
     density_bin_hu: float = 25.0  # bodies are drawn evenly over density, or the middle would pull the ends inwards
     auxiliary_weight: float = 0.5  # of the HU loss and of the depth loss
+    report_every: int = 100  # steps between progress lines, where an interrupted training can go on
     beta: float = 0.5  # of the beta-NLL (Seitzer et al., ICLR 2022)
     network: NetworkConfig = field(default_factory=NetworkConfig)
     input_spec: dict[str, float] = field(
@@ -179,7 +181,7 @@ def train_member(
         loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(network.parameters(), 5.0)
         optimizer.step()
-        if (step + 1) % 100 == 0 or step + 1 == config.steps:
+        if (step + 1) % config.report_every == 0 or step + 1 == config.steps:
             left_s = (time.monotonic() - begun) / (step + 1 - first) * (config.steps - step - 1)
             logger.info(
                 "member %d of %d step %d of %d loss %.3f, %.0f s left",
@@ -361,8 +363,16 @@ def main(argv: list[str] | None = None) -> int:
     """Run the command; 0 done, 1 an error in one line."""
     argv = sys.argv[1:] if argv is None else argv
     chosen = _arguments(argv)
-    handlers: list[logging.Handler] = [logging.StreamHandler(), logging.FileHandler(chosen.output.with_suffix(".log"))]
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", handlers=handlers)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+    logger.setLevel(logging.INFO)
+    with contextlib.closing(logging.FileHandler(chosen.output.with_suffix(".log"))) as log:
+        logger.addHandler(log)
+        status = _run(chosen, f"python -m models.training {shlex.join(argv)}")
+        logger.removeHandler(log)
+    return status
+
+
+def _run(chosen: argparse.Namespace, command: str) -> int:
     torch.set_num_threads(1)
     config = TrainingConfig(
         seed=chosen.seed,
@@ -375,7 +385,7 @@ def main(argv: list[str] | None = None) -> int:
     provenance = Provenance(
         name=chosen.output.stem,
         data_kind=chosen.data_kind,
-        command=f"python -m models.training {shlex.join(argv)}",
+        command=command,
         reference=chosen.reference,
         osteoporosis_below_g_cm2=chosen.osteoporosis_below,
     )

@@ -1,0 +1,79 @@
+import dataclasses
+
+import numpy as np
+import pytest
+
+from models.pairs import Pairs, read_pairs, split_by_patient
+
+
+def columns(pairs: Pairs) -> dict[str, np.ndarray]:
+    return {field.name: getattr(pairs, field.name) for field in dataclasses.fields(pairs)}
+
+
+def test_pairs_are_read_as_they_were_written(pairs, tmp_path):
+    np.savez(tmp_path / "pairs.npz", **columns(pairs))
+
+    again = read_pairs(tmp_path / "pairs.npz")
+
+    assert np.array_equal(again.crops_hu, pairs.crops_hu)
+    assert np.array_equal(again.patient, pairs.patient)
+
+
+def test_patients_may_be_numbers_and_crops_half_precision(pairs, tmp_path):
+    written = columns(pairs) | {"patient": pairs.patient.astype(int), "crops_hu": pairs.crops_hu.astype(np.float16)}
+    np.savez(tmp_path / "pairs.npz", **written)
+
+    again = read_pairs(tmp_path / "pairs.npz")
+
+    assert again.crops_hu.dtype == np.float32
+    assert again.patient[-1] == "79"
+
+
+def test_no_patient_is_in_two_sets(pairs):
+    split = split_by_patient(pairs, seed=1)
+
+    sets = [set(part.patient) for part in (split.training, split.validation, split.calibration)]
+    assert sets[0].isdisjoint(sets[1])
+    assert sets[0].isdisjoint(sets[2])
+    assert sets[1].isdisjoint(sets[2])
+    assert set.union(*sets) == set(pairs.patient)
+    assert [len(part) for part in sets] == [56, 12, 12]
+
+
+def test_a_split_depends_on_its_seed_alone(pairs):
+    first, again = split_by_patient(pairs, seed=1), split_by_patient(pairs, seed=1)
+    other = split_by_patient(pairs, seed=2)
+
+    assert np.array_equal(first.training.patient, again.training.patient)
+    assert not np.array_equal(first.training.patient, other.training.patient)
+
+
+def test_a_missing_array_is_named(pairs, tmp_path):
+    written = columns(pairs)
+    del written["depth_mm"]
+    np.savez(tmp_path / "pairs.npz", **written)
+
+    with pytest.raises(ValueError, match="lacks the arrays depth_mm"):
+        read_pairs(tmp_path / "pairs.npz")
+
+
+def test_arrays_of_unlike_length_are_refused(pairs, tmp_path):
+    np.savez(tmp_path / "pairs.npz", **columns(pairs) | {"level": pairs.level[:-1]})
+
+    with pytest.raises(ValueError, match="one entry per slice"):
+        read_pairs(tmp_path / "pairs.npz")
+
+
+def test_crops_that_are_not_finite_are_refused(pairs, tmp_path):
+    pairs.crops_hu[0, 0, 0] = np.nan
+    np.savez(tmp_path / "pairs.npz", **columns(pairs))
+
+    with pytest.raises(ValueError, match="must be finite"):
+        read_pairs(tmp_path / "pairs.npz")
+
+
+def test_a_file_that_is_no_archive_is_refused(tmp_path):
+    (tmp_path / "pairs.npz").write_bytes(b"PK\x03\x04 broken")
+
+    with pytest.raises(ValueError, match="cannot be read as an .npz file"):
+        read_pairs(tmp_path / "pairs.npz")

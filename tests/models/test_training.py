@@ -1,0 +1,194 @@
+import dataclasses
+import logging
+
+import numpy as np
+import pytest
+import torch
+
+from models import training
+from models.augmentation import central
+from models.bmd_cnn import BmdCnn, NetworkConfig, Reading
+from models.checkpoint import load, networks
+from models.evaluation import read_slices
+from models.training import (
+    Progress,
+    Provenance,
+    Target,
+    TrainingConfig,
+    fit_calibration,
+    main,
+    one_cycle,
+    reading_loss,
+    sampling_weights,
+    train,
+)
+
+SHORT = TrainingConfig(seed=2, members=1, steps=6, batch=8, report_every=5, network=NetworkConfig(channels=(8, 12, 16)))
+PROVENANCE = Provenance(name="short", data_kind="simulated", command="test")
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture
+def written(pairs, tmp_path):
+    path = tmp_path / "pairs.npz"
+    np.savez(path, **{field.name: getattr(pairs, field.name) for field in dataclasses.fields(pairs)})
+    return path
+
+
+def interrupt(*given):
+    raise KeyboardInterrupt
+
+
+def reading_of(areal_hu, sd_hu=40.0, attended_hu=100.0, depth_mm=33.0, beyond_hu=0.0):
+    fill = [torch.full((2,), value) for value in (areal_hu, beyond_hu, np.log(sd_hu**2), attended_hu, depth_mm)]
+    return Reading(*fill, attention=torch.full((2, 32, 32), 1 / 1024))
+
+
+def target_of(hu=100.0, depth_mm=33.0, is_body=True, bmd_hu=100.0):
+    fill = [torch.full((2,), value) for value in (bmd_hu, hu, depth_mm)]
+    return Target(*fill, is_body=torch.full((2,), is_body))
+
+
+def test_training_learns_to_read_patients_it_has_not_seen(pairs, tmp_path, caplog):
+    caplog.set_level(logging.INFO, logger="models.training")
+    config = dataclasses.replace(SHORT, steps=100, batch=16, augmentation="paper")
+
+    checkpoint = train(pairs, config, PROVENANCE, tmp_path / "short.safetensors")
+
+    losses = [record.args[4] for record in caplog.records if record.msg.startswith("member")]
+    assert losses[-1] < losses[0]
+    assert checkpoint.metrics["n_patients"] == 12
+    assert checkpoint.metrics["pearson_r"] > 0.9
+    assert load(tmp_path / "short.safetensors").sha256 == checkpoint.sha256
+
+
+def test_the_same_seed_gives_the_same_weights(pairs, tmp_path):
+    first = train(pairs, SHORT, PROVENANCE, tmp_path / "first.safetensors")
+    again = train(pairs, SHORT, PROVENANCE, tmp_path / "again.safetensors")
+
+    assert first.sha256 == again.sha256
+
+
+def test_an_interrupted_training_ends_as_if_it_had_not_been(pairs, tmp_path, monkeypatch):
+    whole = train(pairs, SHORT, PROVENANCE, tmp_path / "whole.safetensors")
+    uncut = training.batch_loss
+    outcomes = iter([uncut] * 5)
+    monkeypatch.setattr(training, "batch_loss", lambda *given: next(outcomes, interrupt)(*given))
+    with pytest.raises(KeyboardInterrupt):
+        train(pairs, SHORT, PROVENANCE, tmp_path / "cut.safetensors")
+    monkeypatch.undo()
+
+    resumed = train(pairs, SHORT, PROVENANCE, tmp_path / "cut.safetensors")
+
+    assert resumed.sha256 == whole.sha256
+    assert not (tmp_path / "cut.safetensors.progress").exists()
+
+
+def test_progress_of_another_training_is_not_taken_up(tmp_path):
+    network = BmdCnn(SHORT.network)
+    output = tmp_path / "short.safetensors"
+    Progress.of(output, SHORT, PROVENANCE).finish(network)
+
+    assert len(Progress.of(output, SHORT, PROVENANCE).finished) == 1
+    assert Progress.of(output, dataclasses.replace(SHORT, seed=9), PROVENANCE).finished == []
+
+
+def test_calibration_is_the_line_through_the_training_vertebrae(pairs):
+    calibration = fit_calibration(pairs, PROVENANCE, None)
+
+    assert calibration.offset_g_cm2 == pytest.approx(0.6, abs=1e-4)
+    assert calibration.slope_g_cm2_per_hu == pytest.approx(0.0025, abs=1e-6)
+
+
+def test_site_pairs_without_attenuation_need_a_checkpoint_to_start_from(pairs, tmp_path):
+    unmeasured = dataclasses.replace(pairs, hu120=np.full_like(pairs.hu120, np.nan))
+    with pytest.raises(ValueError, match="--start-from"):
+        train(unmeasured, SHORT, PROVENANCE, tmp_path / "site.safetensors")
+
+    bundled_like = train(pairs, SHORT, PROVENANCE, tmp_path / "first.safetensors")
+    site = train(unmeasured, SHORT, PROVENANCE, tmp_path / "site.safetensors", start_from=bundled_like)
+
+    assert site.calibration == bundled_like.calibration
+    assert "hu_rmse" not in site.metrics
+    assert np.isfinite(site.metrics["rmse_g_cm2"])
+
+
+def test_a_right_reading_costs_less_than_a_wrong_one():
+    right = reading_loss(reading_of(areal_hu=100.0), target_of(), SHORT)
+    wrong = reading_loss(reading_of(areal_hu=160.0), target_of(), SHORT)
+
+    assert wrong > right
+
+
+def test_slices_without_a_body_teach_uncertainty_only():
+    target = target_of(is_body=False)
+
+    assert reading_loss(reading_of(100.0, attended_hu=30.0), target, SHORT) == reading_loss(
+        reading_of(100.0, attended_hu=300.0, depth_mm=20.0), target, SHORT
+    )
+    assert reading_loss(reading_of(220.0, sd_hu=120.0), target, SHORT) != reading_loss(reading_of(220.0), target, SHORT)
+
+
+def test_unknown_attenuation_leaves_the_loss_finite():
+    reading = reading_of(100.0)
+    reading.areal_hu.requires_grad_(True)
+
+    reading_loss(reading, target_of(hu=float("nan"), bmd_hu=130.0), SHORT).backward()
+
+    assert torch.all(reading.areal_hu.grad < 0)
+
+
+def test_rare_densities_are_drawn_more_often_than_they_occur(pairs):
+    hu120 = np.full_like(pairs.hu120, 130.0)
+    hu120[:12] = 30.0
+    skewed = dataclasses.replace(pairs, hu120=hu120)
+
+    weights = sampling_weights(skewed, SHORT)
+
+    assert weights.sum() == pytest.approx(1.0)
+    assert weights[~pairs.is_body].sum() == pytest.approx(0.2)
+    assert weights[0] > 4 * weights[20]
+
+
+def test_the_learning_rate_rises_and_falls():
+    assert one_cycle(0.0) == pytest.approx(0.04)
+    assert one_cycle(0.25) == pytest.approx(1.0, abs=1e-3)
+    assert one_cycle(1.0) == pytest.approx(0.0, abs=1e-3)
+
+
+def test_metrics_are_read_from_the_central_crop(pairs, tmp_path):
+    checkpoint = train(pairs, SHORT, PROVENANCE, tmp_path / "short.safetensors")
+    members = networks(checkpoint)
+
+    readings = read_slices(members, checkpoint.calibration, pairs.where(np.arange(len(pairs)) < 3), 64)
+
+    direct = members[0](central(torch.from_numpy(pairs.crops_hu[:3]), 64))
+    assert readings.attended_hu == pytest.approx(direct.attended_hu.detach().numpy(), abs=1e-2)
+
+
+def test_the_command_trains_and_writes_a_log(written, tmp_path):
+    output = tmp_path / "site.safetensors"
+
+    status = main([str(written), "--output", str(output), "--members", "1", "--steps", "3", "--data-kind", "site"])
+
+    checkpoint = load(output)
+    assert status == 0
+    assert checkpoint.data_kind == "site"
+    assert checkpoint.training["command"].startswith("python -m models.training")
+    assert output.with_suffix(".log").exists()
+
+
+def test_the_command_ends_in_one_line_on_a_damaged_file(tmp_path, caplog):
+    (tmp_path / "pairs.npz").write_bytes(b"nothing")
+
+    status = main([str(tmp_path / "pairs.npz"), "--output", str(tmp_path / "o.safetensors"), "--data-kind", "site"])
+
+    assert status == 1
+    assert "pairs.npz cannot be read" in caplog.text
