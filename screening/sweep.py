@@ -21,7 +21,7 @@ from distributed import Client
 
 from screening.archive.folder import changes, walk
 from screening.archive.index import unpack_study
-from screening.cluster import Done, connected, read_headers_packed, read_study_packed, stream
+from screening.cluster import Done, connected, stream
 from screening.config import Settings
 from screening.errors import UserError
 from screening.log import site_key, study_key
@@ -40,6 +40,7 @@ from screening.store.file_index import (
 )
 from screening.store.publish import publish
 from screening.store.rows import ReadStudy, write_readings
+from screening.worker import ReadersPlugin, read_headers_packed, read_study_packed
 
 LIBRARIES: Final = ("numpy", "scipy", "pydicom", "python-gdcm", "torch", "dask", "distributed", "duckdb")
 # Settings that change what is read in a study; the others change who is flagged or how the night is run.
@@ -99,7 +100,13 @@ def run_sweep(
     """
     facts = load_predictor(settings.prediction.checkpoint, "cpu").facts
     place.create()
-    with locked(place), open_writer(place) as connection, _stop_requested() as stopping, connected(settings) as client:
+    plugin = ReadersPlugin(settings.prediction.checkpoint, settings.prediction.device)
+    with (
+        locked(place),
+        open_writer(place) as connection,
+        _stop_requested() as stopping,
+        connected(settings.sweep.scheduler, settings.sweep.workers, plugin) as client,
+    ):
         night = _begin(connection, place, archives, settings, facts)
         found, read = _index(connection, client, archives, settings, progress)
         present, pending = pending_studies(
