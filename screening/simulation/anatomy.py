@@ -8,8 +8,9 @@ from numpy.typing import NDArray
 
 from screening.simulation.canvas import Canvas
 from screening.simulation.cohort import Patient
+from screening.simulation.lattice import sampling
 from screening.simulation.skeleton import Skeleton, draw_skeleton, paint_skeleton
-from screening.simulation.spine import render_spine, sampling
+from screening.simulation.spine import render_spine
 from screening.simulation.torso import Torso, draw_torso, paint_torso, rib_oval
 from screening.simulation.vertebrae import Floats, Spine, draw_spine
 from screening.simulation.vessels import Vessels, draw_vessels

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.random import Generator, SeedSequence
 
 MG_CM3_PER_HU = 0.85  # at 120 kVp, intercept about 0 (143.6 mg/cm3 at 165 HU, 100.8 at 117 HU)
-ATTENUATION_SD_HU = 36.0  # between people of one age; 38-44 HU reported, measurement noise included
+ATTENUATION_SD_HU = 40.0  # between people of one age; 38-44 HU reported
 ATTENUATION_LIMITS_HU = (20.0, 300.0)
 AGE_LIMITS_YEARS = (40.0, 92.0)
 AGES_YEARS = (40.0, 50.0, 60.0, 70.0, 80.0, 90.0)
@@ -46,7 +46,7 @@ class Institution:
 
 
 INSTITUTIONS = {
-    1: Institution(mean_age_years=67.0, sd_age_years=11.0, women_share=0.62, mean_body_mass_index=25.0),
+    1: Institution(mean_age_years=68.0, sd_age_years=11.0, women_share=0.62, mean_body_mass_index=25.0),
     2: Institution(mean_age_years=70.0, sd_age_years=11.0, women_share=0.55, mean_body_mass_index=27.0),
 }
 

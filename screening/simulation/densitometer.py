@@ -8,8 +8,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from screening.simulation.body import body_share, cancellous_mg
 from screening.simulation.cohort import MG_CM3_PER_HU, Patient, Stream
-from screening.simulation.spine import Sampling, body_share, cancellous_mg, render_spine, sampling
+from screening.simulation.lattice import Sampling, sampling
+from screening.simulation.spine import render_spine
 from screening.simulation.vertebrae import MEASURED_LEVELS, Floats, Spine, VertebraShape
 from screening.simulation.vessels import Calcium
 

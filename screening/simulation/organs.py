@@ -145,9 +145,9 @@ def _upper_organs(patient: Patient, spine: Spine, room: float, front: float, rng
 
 def _bowel(room: float, front: float, rng: Generator) -> list[Blob]:
     loops = []
-    for _ in range(rng.integers(35, 70)):
+    for _ in range(rng.integers(50, 110)):
         centre = (rng.uniform(-0.75, 0.75) * room, rng.uniform(front + 8.0, -42.0), rng.uniform(-170.0, 70.0))
-        a, b, c = rng.uniform(8.0, 20.0, 3)
+        a, b, c = rng.uniform(8.0, 22.0, 3)
         content = str(rng.choice(["bowel", "fluid", "gas", "stool"], p=[0.47, 0.25, 0.18, 0.10]))
         loops.append(Blob(centre, (a, b, 1.5 * c), rng.uniform(0.0, 3.1), content, rng.uniform(1.5, 3.5)))
     return loops

@@ -126,7 +126,8 @@ def _paint_rib(rib: Rib, canvas: Canvas, z_mm: float) -> None:
     near = np.flatnonzero(dz < 0.5 * rib.height_mm)
     if not len(near):
         return
-    pieces = np.array_split(near, max(1, round(len(near) * RIB_STEP_MM / PIECE_MM)))
+    runs = np.split(near, np.flatnonzero(np.diff(near) > 1) + 1)  # a rib can cross a plane twice
+    pieces = [p for run in runs for p in np.array_split(run, max(1, round(len(run) * RIB_STEP_MM / PIECE_MM)))]
     for shrink, mineral in zip((0.0, RIB_SHELL_MM), RIB_MG, strict=True):
         for piece in pieces:
             points = rib.points_mm[piece, :2]

@@ -82,12 +82,13 @@ def rib_oval(torso: Torso) -> tuple[float, float, float, float]:
 
 def paint_torso(torso: Torso, vessels: Vessels, canvas: Canvas, z_mm: float) -> None:
     """Paint one plane: skin and wall, cavity, organs, muscles and vessels along the column."""
-    cavity = _paint_wall(torso, canvas, z_mm)
+    inside, cavity = _paint_wall(torso, canvas, z_mm)
     for blob in torso.blobs:
         paint_blob(blob, torso.tissues, canvas, z_mm, cavity)
     x, y = (float(np.interp(z_mm, torso.column_mm[:, 2], torso.column_mm[:, i])) for i in (0, 1))
     for side, strength in zip((-1.0, 1.0), torso.psoas, strict=True):
         _paint_muscles(torso, canvas, (x, y), z_mm, side, strength)
+        _paint_back_muscle(torso, canvas, (x, y), z_mm, side, inside)
     _paint_vessels(torso.tissues, vessels, canvas, z_mm)
 
 
@@ -110,12 +111,12 @@ def _draw_wall(patient: Patient, rng: Generator) -> Wall:
     )
 
 
-def _paint_wall(torso: Torso, canvas: Canvas, z_mm: float) -> Floats:
-    """Paint skin, fat, muscle, cavity and lungs; return the share of each pixel that organs may take."""
+def _paint_wall(torso: Torso, canvas: Canvas, z_mm: float) -> tuple[Floats, Floats]:
+    """Paint skin, fat, muscle, cavity and lungs; return the shares inside the muscular wall and inside the cavity."""
     wall, tissue = torso.wall, torso.tissues
     hips = 0.04 * float(np.clip((-90.0 - z_mm) / 60.0, 0.0, 1.5))
     half = wall.half_width_mm * (1.0 + hips - wall.waist * float(np.exp(-(((z_mm + 30.0) / 70.0) ** 2))))
-    sway = 0.35 * float(np.interp(z_mm, torso.column_mm[:, 2], torso.column_mm[:, 1]))
+    sway = 0.6 * float(np.interp(z_mm, torso.column_mm[:, 2], torso.column_mm[:, 1]))
 
     def layer(side: float, ahead: float, behind: float, hu: float) -> tuple[Painted | None, Floats]:
         y0, y1 = wall.front_y_mm + ahead, wall.back_y_mm + sway - behind
@@ -127,23 +128,25 @@ def _paint_wall(torso: Torso, canvas: Canvas, z_mm: float) -> Floats:
 
     layer(0.0, 0.0, 0.0, SKIN_HU)
     layer(2.0, 2.0, 2.0, tissue.fat)
-    layer(wall.fat_side_mm, wall.fat_front_mm, wall.fat_back_mm, tissue.muscle)
+    inside, cavity = np.zeros_like(canvas.hu), np.zeros_like(canvas.hu)
+    part, share = layer(wall.fat_side_mm, wall.fat_front_mm, wall.fat_back_mm, tissue.muscle)
+    if part is not None:
+        inside[part] = share
     side, ahead, behind = wall.fat_side_mm + wall.muscle_mm, wall.fat_front_mm + 0.7 * wall.muscle_mm, 28.0
     above = max(0.0, z_mm - torso.lung_base_z_mm)
     if above > 0.0:
         layer(side, ahead, wall.fat_back_mm + behind - 4.0, tissue.lung)
         side, ahead, behind = side + 0.12 * above, ahead + 0.05 * above, behind + 0.75 * above
     part, share = layer(side, ahead, wall.fat_back_mm + behind, tissue.fat)
-    cavity = np.zeros_like(canvas.hu)
     if part is not None:
         cavity[part] = share
-    return cavity
+    return inside, cavity
 
 
 def _paint_muscles(
     torso: Torso, canvas: Canvas, column: tuple[float, float], z_mm: float, side: float, strength: float
 ) -> None:
-    """Paint psoas, quadratus lumborum, erector spinae and the crus of one side, each in a seam of fat."""
+    """Paint psoas, quadratus lumborum and the crus of one side, each in a seam of fat."""
     (x, y), s, tissue = column, torso.size, torso.tissues
     low = float(np.clip((-30.0 - z_mm) / 60.0, 0.0, 1.5))  # psoas moves away from the column below L4
     grow = float(np.clip((75.0 * s - z_mm) / 120.0, 0.0, 1.0))  # from T12 down to L5
@@ -155,15 +158,23 @@ def _paint_muscles(
     crus = float(np.clip((z_mm - 15.0) / 40.0, 0.0, 1.0))
     if crus > 0.0:
         canvas.oval((x + side * 14.0 * s, y - 20.0 * s), (4.0 + 3.0 * crus, 10.0), tissue.muscle, turn_rad=-0.5 * side)
-    a, b = 34.0 * s * torso.back_muscle, 23.0 * s
-    middle = (x + side * (4.0 + 0.97 * a), y + 53.0 * s)
+
+
+def _paint_back_muscle(
+    torso: Torso, canvas: Canvas, column: tuple[float, float], z_mm: float, side: float, inside: Floats
+) -> None:
+    """Paint erector spinae and multifidus of one side, streaked with fat; thinner towards the chest."""
+    (x, y), s, tissue = column, torso.size, torso.tissues
+    a, b = 34.0 * s * torso.back_muscle, (23.0 - 0.05 * float(np.clip(z_mm, 0.0, 140.0))) * s
+    middle = (x + side * (4.0 + 0.97 * a), y + 30.0 * s + b)
     part, share = canvas.oval_share(middle, (a + torso.fat_seam_mm, b + torso.fat_seam_mm), power=2.6)
     if part is not None:
-        canvas.lay(part, share, tissue.fat)
+        canvas.lay(part, share * inside[part], tissue.fat)
     part, share = canvas.oval_share(middle, (a, b), power=2.6)
     if part is not None:
         streak = np.clip(grain(canvas, part, z_mm / 4.0, 1.3, coarse=True) - 1.5 + 2.2 * torso.fat_streaks, 0.0, 1.0)
-        canvas.lay(part, share, tissue.back_muscle + 0.7 * streak * (tissue.fat - tissue.back_muscle))
+        hu = tissue.back_muscle + 0.7 * streak * (tissue.fat - tissue.back_muscle)
+        canvas.lay(part, share * inside[part], hu)
 
 
 def _seamed(

@@ -165,9 +165,9 @@ class _BoneQuality:
         above = (patient.attenuation_hu - 130.0) / 100.0
         return cls(
             cortex_mm=float(np.clip(rng.normal(1.45 + 0.12 * above, 0.25), 1.0, 2.6)),
-            cortex_mg=float(np.clip(rng.normal(420.0 + 25.0 * above, 45.0), 250.0, 650.0)),
-            posterior_mg=float(np.clip(rng.normal(150.0 + 45.0 * above, 20.0), 50.0, 320.0)),
-            posterior_cortex_mg=float(np.clip(rng.normal(520.0 + 40.0 * above, 50.0), 300.0, 800.0)),
+            cortex_mg=float(np.clip(rng.normal(422.0 + 32.0 * above, 45.0), 250.0, 650.0)),
+            posterior_mg=float(np.clip(rng.normal(158.0 + 53.0 * above, 20.0), 50.0, 320.0)),
+            posterior_cortex_mg=float(np.clip(rng.normal(530.0 + 50.0 * above, 50.0), 300.0, 800.0)),
             end_plate_gain=rng.uniform(0.0, 0.35),
             texture=(rng.uniform(0.04, 0.16), rng.uniform(0.05, 0.25)),
             marrow_hu=rng.normal(0.0, 3.0),
