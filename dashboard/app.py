@@ -1,4 +1,8 @@
-"""The dashboard: pages, the labels that stand on each, and the one place where a mistake becomes a sentence."""
+"""The dashboard: pages, the labels that stand on each, and the one place where a mistake becomes a sentence.
+
+The folder of the pages must not be called `pages`: beside the main script Streamlit takes such a folder for its older
+kind of app and opens a deep link to a page without this file, so without its labels.
+"""
 
 from pathlib import Path
 
@@ -17,8 +21,8 @@ st.set_page_config(
 )
 page = st.navigation(
     [
-        st.Page("pages/worklist.py", title="Worklist", default=True),
-        st.Page("pages/patient.py", title="Patient", url_path="patient"),
+        st.Page("screens/worklist.py", title="Worklist", default=True),
+        st.Page("screens/patient.py", title="Patient", url_path="patient"),
     ],
     position="top",
 )

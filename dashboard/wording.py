@@ -45,9 +45,9 @@ CRITERIA = {
 
 # Column `reason` of the table vertebra.
 LEVEL_PROBLEMS = {
-    "not_a_dxa_level": "DXA reads L1 to L4",
+    "not_a_dxa_level": "not L1 to L4",
     "uncertain_reading": "reading too uncertain",
-    "outlier": "over 1.0 T-score from its neighbours",
+    "outlier": "outlier (over 1.0 T)",
 }
 
 EXCLUSIONS = {

@@ -1,5 +1,6 @@
 """A published database for the pages, and a memory of answers that is empty at the start of each test."""
 
+import shutil
 from pathlib import Path
 
 import published_example
@@ -7,6 +8,13 @@ import pytest
 import streamlit as st
 
 from dashboard import queries
+
+
+@pytest.fixture(scope="session")
+def example_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("example")
+    published_example.publish_example(folder)
+    return folder
 
 
 @pytest.fixture
@@ -17,6 +25,6 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def published(folder: Path) -> queries.Publication:
-    published_example.publish_example(folder)
+def published(folder: Path, example_folder: Path) -> queries.Publication:
+    shutil.copytree(example_folder, folder, symlinks=True, dirs_exist_ok=True)
     return queries.publication()

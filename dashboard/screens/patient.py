@@ -16,11 +16,11 @@ LEVEL_COLUMNS = {
         "HU attended", format="%.0f", help="What BMD_CNN attended, 120 kVp equivalent", width=90
     ),
     "body_depth_mm": st.column_config.NumberColumn("Depth (mm)", format="%.1f", width=80),
-    "use": st.column_config.TextColumn("Used", width="medium"),
+    "use": st.column_config.TextColumn("Used", width=190),
 }
 PROVENANCE_COLUMNS = {
     "fact": st.column_config.TextColumn("Fact", width=160),
-    "value": st.column_config.TextColumn("Value", width="large"),
+    "value": st.column_config.TextColumn("Value", width=900),
 }
 DXA_COLUMNS = {
     "dxa_date": st.column_config.DateColumn("Date", format="YYYY-MM-DD"),
@@ -96,7 +96,10 @@ def choose_patient(found: pd.DataFrame) -> str | None:
 
 def choose_result(record: queries.PatientRecord) -> dict[str, Any] | None:
     """Return the study of the address, the newest by default; offer the others where there are several."""
-    result = record.result(st.query_params.get("study"))
+    asked = st.query_params.get("study")
+    result = record.result(asked)
+    if asked and result and result["study_instance_uid"] != asked:
+        st.warning("The study asked for has no BMD_CNN; shown is the newest measured one.")
     if result is None or len(record.results) == 1:
         return result
     dates = dict(zip(record.results["study_instance_uid"], record.results["study_date"], strict=True))
@@ -121,9 +124,8 @@ def show_header(record: queries.PatientRecord, result: dict[str, Any] | None) ->
         f"born {wording.day(patient['birth_date'])}",
     ]
     if patient["flagged"]:
-        facts[0] += (
-            f" no. {patient['position']:.0f} on the worklist, {patient['months_since_ct']:.0f} months after the CT"
-        )
+        months = wording.number(patient["months_since_ct"], ".0f")
+        facts.insert(1, f"no. {patient['position']} on the worklist, CT {months} months ago")
     if result is not None:
         facts += [
             f"CT {wording.day(result['study_date'])} at {wording.number(result['age_years'], '.0f')} years",
@@ -162,8 +164,14 @@ def show_numbers(result: dict[str, Any], measurements: pd.DataFrame) -> None:
         f"as acquired, {result['levels']}",
         delta_color="off", delta_arrow="off", border=True,
     )  # fmt: skip
-    chart = charts.t_score_chart if applies else charts.bmd_chart
-    st.plotly_chart(chart(measurements), config={"displayModeBar": False})
+    if not applies:
+        st.plotly_chart(charts.bmd_chart(measurements), config={"displayModeBar": False})
+        st.caption(
+            "Under 50 years, or at an unknown age, T-scores and their categories do not apply: compare with people of "
+            "the same age (Z-score). Bar: 90 % prediction interval."
+        )
+        return
+    st.plotly_chart(charts.t_score_chart(measurements), config={"displayModeBar": False})
     st.caption(
         f"Reference of BMD\\_CNN: {wording.reference(result['reference'])}; "
         f"{wording.number(result['yam_percent'], '.0f')} % of its young adult mean. Bar: 90 % prediction interval. "
@@ -213,7 +221,7 @@ def show_warnings(result: dict[str, Any]) -> None:
 def show_levels(levels: pd.DataFrame) -> None:
     """Show what was read in each body, and why one is not used."""
     st.subheader("Levels")
-    table, chart = st.columns([3, 2], gap="medium")
+    table, chart = st.columns([2, 1], gap="medium")
     with table:
         use = "no: " + levels["reason"].map(wording.level_problem, na_action="ignore")
         show_table(levels.assign(use=use.fillna("yes"))[list(LEVEL_COLUMNS)], LEVEL_COLUMNS, "Levels")

@@ -5,7 +5,7 @@ import streamlit as st
 
 from dashboard import queries, wording
 
-PATIENT_PAGE = "pages/patient.py"
+PATIENT_PAGE = "screens/patient.py"
 
 COLUMNS = {
     "position": st.column_config.NumberColumn("#", width=40),

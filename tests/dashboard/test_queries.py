@@ -1,0 +1,213 @@
+"""Questions to a published database whose rows are known."""
+
+import os
+from pathlib import Path
+
+import published_example as example
+import pytest
+
+from dashboard import queries
+from screening.errors import UserError
+from screening.store.database import DatabaseFolder
+
+ALL_SEXES = ["F", "M", "O", "unknown"]
+
+
+def listed(published: queries.Publication, **asked: object) -> list[str]:
+    everything = {"sexes": ALL_SEXES, "youngest_years": 0, "oldest_years": 130, "search": ""}
+    return list(queries.worklist(published, **(everything | asked))["patient_id"])  # type: ignore[arg-type]
+
+
+def test_headline_counts_what_was_published(published: queries.Publication) -> None:
+    headline = queries.headline(published)
+
+    assert (headline.flagged_count, headline.measured_patient_count, headline.patient_count) == (2, 6, 8)
+    assert (headline.study_count, headline.excluded_study_count, headline.failed_study_count) == (9, 2, 1)
+    assert (headline.youngest_years, headline.oldest_years) == (68, 72)
+    assert headline.last_sweep_at == example.SWEEP["ended_at"]
+    assert headline.simulated
+
+
+def test_worklist_holds_the_flagged_most_probable_first(published: queries.Publication) -> None:
+    assert listed(published) == ["FLAGGED-1", "FLAGGED-2"]
+
+
+@pytest.mark.parametrize(
+    ("asked", "expected"),
+    [
+        ({"sexes": ["M"]}, ["FLAGGED-2"]),
+        ({"sexes": ["unknown"]}, []),
+        ({"youngest_years": 72}, ["FLAGGED-1"]),
+        ({"youngest_years": 73}, []),
+        ({"oldest_years": 71}, ["FLAGGED-2"]),
+        ({"search": " flagged-2 "}, ["FLAGGED-2"]),
+        ({"search": "%"}, []),
+        ({"search": "' OR true --"}, []),
+    ],
+)
+def test_worklist_is_narrowed_by(published: queries.Publication, asked: dict[str, object], expected: list[str]) -> None:
+    assert listed(published, **asked) == expected
+
+
+def test_worklist_row_carries_interval_months_and_absent_dxa(published: queries.Publication) -> None:
+    row = queries.worklist(published, ALL_SEXES, 0, 130, "FLAGGED-1").iloc[0]
+
+    assert row["bmd_cnn_g_cm2"] == pytest.approx(1.047 - 3.20 * 0.110)
+    assert row["bmd_interval_90_g_cm2"] == "0.585 – 0.805"
+    assert row["months_since_ct"] == 6
+    assert row["last_dxa"] == "No DXA on record"
+
+
+def test_worklist_row_carries_the_old_dxa(published: queries.Publication) -> None:
+    row = queries.worklist(published, ALL_SEXES, 0, 130, "FLAGGED-2").iloc[0]
+
+    assert row["last_dxa"] == "2018-06-01"
+
+
+def test_patients_are_found_flagged_or_not(published: queries.Publication) -> None:
+    found = queries.find_patients(published, "e")
+
+    assert dict(zip(found["patient_id"], found["standing"], strict=True)) == {
+        "FLAGGED-1": "flagged",
+        "FLAGGED-2": "flagged",
+        "RECENT-DXA": "not flagged",
+        "INDETERMINATE": "not flagged",
+        "EXCLUDED": "no BMD_CNN",
+        "FAILED": "no BMD_CNN",
+    }
+
+
+def test_patients_are_found_by_accession_number(published: queries.Publication) -> None:
+    assert list(queries.find_patients(published, "A-5.902")["patient_id"]) == ["FAILED"]
+
+
+def test_interval_of_the_t_score_follows_from_the_reference(published: queries.Publication) -> None:
+    record = queries.patient_record(published, "FLAGGED-1")
+    assert record is not None
+    row = record.measurements.iloc[0]
+
+    assert row["t_score_low"] == pytest.approx(-3.20 - 0.11 / 0.110)
+    assert row["t_score_high"] == pytest.approx(-3.20 + 0.11 / 0.110)
+
+
+def test_measurements_put_ct_and_dxa_on_one_time_line(published: queries.Publication) -> None:
+    record = queries.patient_record(published, "RECENT-DXA")
+    assert record is not None
+
+    assert list(record.measurements["what"]) == [
+        "BMD_CNN L1 L3 L4",
+        "DXA L1-L4 Hologic",
+        "DXA femoral neck Hologic",
+    ]
+
+
+def test_newest_study_is_shown_unless_another_is_asked_for(folder: Path) -> None:
+    example.publish_example(folder, (example.FIRST, example.EARLIER))
+    record = queries.patient_record(queries.publication(), "FLAGGED-1")
+    assert record is not None
+    newest, earlier = record.result(None), record.result(example.EARLIER.study_instance_uid)
+
+    assert newest is not None
+    assert newest["study_instance_uid"] == example.FIRST.study_instance_uid
+    assert earlier is not None
+    assert earlier["t_score"] == pytest.approx(-2.70)
+
+
+def test_every_study_of_a_patient_is_measured_or_has_its_reason(published: queries.Publication) -> None:
+    record = queries.patient_record(published, "FLAGGED-1")
+    assert record is not None
+
+    assert list(record.results["study_instance_uid"]) == [example.FIRST.study_instance_uid]
+    assert list(record.without_result["study_instance_uid"]) == ["2.25.903"]
+    assert list(record.without_result["reason"]) == ["too_thick"]
+
+
+def test_study_that_the_checkpoint_has_not_read_is_listed(folder: Path) -> None:
+    rows = example.example_rows((example.FIRST,))
+    rows["outcome"] = [row for row in rows["outcome"] if row["study_instance_uid"] != "2.25.901"]
+    example.publish_rows(folder, 1, rows)
+    record = queries.patient_record(queries.publication(), "EXCLUDED")
+    assert record is not None
+
+    assert list(record.without_result["status"]) == ["not read yet"]
+
+
+def test_levels_are_listed_from_cranial_to_caudal(published: queries.Publication) -> None:
+    levels = queries.levels(published, example.FIRST.study_instance_uid)
+
+    assert list(levels["level"]) == ["T12", "L1", "L2", "L3", "L4", "L5"]
+    assert list(levels["used"]) == [False, True, False, True, True, False]
+
+
+def test_unknown_patient_is_none(published: queries.Publication) -> None:
+    assert queries.patient_record(published, "NOBODY") is None
+
+
+def test_new_publication_shows_without_restart(folder: Path) -> None:
+    example.publish_example(folder, (example.FIRST,), number=1)
+    before = listed(queries.publication())
+    example.publish_example(folder, (example.FIRST, example.SECOND), number=2)
+
+    assert before == ["FLAGGED-1"]
+    assert listed(queries.publication()) == ["FLAGGED-1", "FLAGGED-2"]
+
+
+def test_publication_is_the_versioned_file(published: queries.Publication) -> None:
+    assert Path(published.path).name == "screening-000001.duckdb"
+
+
+def test_database_made_anew_under_the_same_number_shows_its_own_rows(folder: Path) -> None:
+    example.publish_example(folder, (example.FIRST,))
+    before = listed(queries.publication())
+    file = DatabaseFolder(folder).published.resolve()
+    file.unlink()
+    example.publish_example(folder, (example.SECOND,))
+    os.utime(file, ns=(0, 1))
+
+    assert before == ["FLAGGED-1"]
+    assert listed(queries.publication()) == ["FLAGGED-2"]
+
+
+def test_unnamed_folder_says_how_to_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(queries.DATABASE_VARIABLE, raising=False)
+    with pytest.raises(UserError, match="screening dashboard --database DIR"):
+        queries.publication()
+
+
+def test_missing_database_says_what_to_do(folder: Path) -> None:
+    with pytest.raises(UserError, match="screening sweep"):
+        queries.publication()
+
+
+def test_dangling_link_says_what_to_do(folder: Path, published: queries.Publication) -> None:
+    Path(published.path).unlink()
+    with pytest.raises(UserError, match="screening sweep"):
+        queries.publication()
+
+
+@pytest.mark.parametrize("content", [b"", b"not a database" * 1000, b"\0" * 50_000])
+def test_damaged_database_says_what_to_do(folder: Path, content: bytes) -> None:
+    DatabaseFolder(folder).published.write_bytes(content)
+    with pytest.raises(UserError, match=r"cannot be read \(IOException\)"):
+        queries.headline(queries.publication())
+
+
+def test_truncated_database_says_what_to_do(folder: Path, published: queries.Publication) -> None:
+    os.truncate(published.path, 20_000)
+    with pytest.raises(UserError, match="cannot be read"):
+        queries.headline(queries.publication())
+
+
+def test_database_of_another_version_says_what_to_do(folder: Path) -> None:
+    example.duckdb.connect(str(DatabaseFolder(folder).published)).close()
+    with pytest.raises(UserError, match="another version"):
+        queries.headline(queries.publication())
+
+
+def test_evidence_is_found_in_its_folder_only(folder: Path, published: queries.Publication) -> None:
+    (folder / "secret.png").write_bytes(b"")
+
+    assert queries.evidence_picture(f"{example.FIRST.study_instance_uid}.png") is not None
+    assert queries.evidence_picture("absent.png") is None
+    assert queries.evidence_picture("../secret.png") is None
+    assert queries.evidence_picture("") is None
