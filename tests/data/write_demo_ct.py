@@ -41,7 +41,7 @@ def main(source: Path) -> None:
 
 def read_nifti(path: Path) -> tuple[NDArray[Any], NDArray[np.float64]]:
     """Array (x, y, z) and the affine from voxel indices to LPS patient mm."""
-    image = nibabel.load(path)
+    image = nibabel.Nifti1Image.from_filename(path)
     affine = np.asarray(image.affine, dtype=np.float64)
     return np.asarray(image.dataobj), np.concatenate([RAS_TO_LPS[:, None] * affine[:3], affine[3:]])
 

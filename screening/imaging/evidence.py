@@ -1,0 +1,168 @@
+"""Volume and readings -> one picture per study that shows a clinician what was measured where.
+
+Left the curved sagittal reformat along the vertebral bodies with level names and end plates, right one axial section
+per level with the region of interest outlined. Radiological view: the patient's right side is on the left. No patient
+data is drawn.
+"""
+
+import io
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
+from scipy.ndimage import map_coordinates
+
+from screening.imaging.attenuation import TrabecularReading
+from screening.imaging.enhancement import body_axis_mm
+from screening.imaging.hounsfield import Volume
+from screening.imaging.lumbar import Vertebra
+
+Floats = NDArray[np.float64]
+
+WINDOW_CENTRE_HU, WINDOW_WIDTH_HU = 150.0, 700.0  # between soft-tissue and bone window: marrow and cortex both seen
+TILE_MM = 110.0
+TILE_PX = 288
+BEHIND_CENTRE_MM = 14.0  # the tile's middle, so that arch and spinous process are seen
+AXIAL_SLAB_MM = 5.0
+SAGITTAL_STEP_MM = 1.0
+SAGITTAL_OFFSETS_MM = (-2.0, 0.0, 2.0)  # averaged across
+SAGITTAL_AHEAD_MM, SAGITTAL_BEHIND_MM = 46.0, 46.0  # of the bodies' mean centre
+SAGITTAL_MARGIN_MM = 25.0  # above and below the outermost end plates
+END_PLATE_HALF_MM = 17.0
+CAPTION_PX = 26
+FONT_PX = 15
+PALETTE_GREYS, PALETTE_SHADES = 96, 16  # fewer colours make half the size, and many thousand pictures are stored
+# Okabe-Ito: told apart by every colour vision
+USED_COLOUR = (86, 180, 233)
+UNUSED_COLOUR = (230, 159, 0)
+TEXT_COLOUR = (240, 240, 240)
+BACKGROUND = (16, 16, 16)
+
+
+@dataclass(frozen=True, slots=True)
+class LevelEvidence:
+    """What is shown of one level; `used` is false where the level does not count for the patient's value."""
+
+    vertebra: Vertebra
+    reading: TrabecularReading
+    bmd_g_cm2: float | None
+    used: bool
+
+    @property
+    def colour(self) -> tuple[int, int, int]:
+        """Colour of everything drawn for this level."""
+        return USED_COLOUR if self.used else UNUSED_COLOUR
+
+
+def evidence_png(volume: Volume, levels: tuple[LevelEvidence, ...]) -> bytes:
+    """Draw the picture of one study as PNG; `levels` are cranial first and at least one."""
+    columns = 1 if len(levels) == 1 else 2 if len(levels) <= 4 else 3
+    rows = -(-len(levels) // columns)
+    height = rows * (TILE_PX + CAPTION_PX)
+    sagittal = _sagittal(volume, levels, height)
+    sheet = Image.new("RGB", (sagittal.width + columns * TILE_PX, height), BACKGROUND)
+    sheet.paste(sagittal, (0, 0))
+    for i, level in enumerate(levels):
+        corner = (sagittal.width + i % columns * TILE_PX, i // columns * (TILE_PX + CAPTION_PX))
+        sheet.paste(_axial_tile(volume, level), corner)
+    buffer = io.BytesIO()
+    sheet.quantize(palette=_palette(), dither=Image.Dither.NONE).save(buffer, format="PNG")
+    return buffer.getvalue()
+
+
+def _palette() -> Image.Image:
+    """Greys, and shades of the marks for their smoothed edges."""
+    greys = np.linspace(0, 255, PALETTE_GREYS)[:, None] * np.ones(3)
+    shades = [
+        np.linspace(0.3, 1, PALETTE_SHADES)[:, None] * np.array(colour) for colour in (USED_COLOUR, UNUSED_COLOUR)
+    ]
+    palette = Image.new("P", (1, 1))
+    palette.putpalette(np.rint(np.concatenate([greys, *shades])).astype(np.uint8).tobytes())
+    return palette
+
+
+def _axial_tile(volume: Volume, level: LevelEvidence) -> Image.Image:
+    """One level's central slab with its region of interest and caption."""
+    middle = volume.index(np.array(level.vertebra.centre_mm))
+    pixel_mm = TILE_MM / TILE_PX
+    offsets = (np.arange(TILE_PX) + 0.5) * pixel_mm - TILE_MM / 2
+    rows = middle[1] + (offsets + BEHIND_CENTRE_MM) / volume.spacing_mm[1]
+    columns = middle[2] + offsets / volume.spacing_mm[2]
+    picture = map_coordinates(_axial_slab(volume, float(middle[0])), np.meshgrid(rows, columns, indexing="ij"), order=3)
+    tile = Image.new("RGB", (TILE_PX, TILE_PX + CAPTION_PX), BACKGROUND)
+    tile.paste(_windowed(picture), (0, CAPTION_PX))
+    outline = (volume.index(level.reading.outline_mm)[:, 1:] - [rows[0], columns[0]]) * volume.spacing_mm[1:] / pixel_mm
+    corners = [(column, row + CAPTION_PX) for row, column in outline.tolist()]
+    draw = ImageDraw.Draw(tile)
+    draw.line([*corners, corners[0]], fill=level.colour, width=2, joint="curve")
+    draw.text((8, 4), caption(level), fill=level.colour, font=ImageFont.load_default(FONT_PX))
+    draw.text((6, CAPTION_PX + 4), "R", fill=TEXT_COLOUR, font=ImageFont.load_default(FONT_PX))
+    return tile
+
+
+def caption(level: LevelEvidence) -> str:
+    """Text over one level's picture."""
+    bmd = "" if level.bmd_g_cm2 is None else f"   {level.bmd_g_cm2:.2f} g/cm2"
+    return f"{level.vertebra.level}   {level.reading.mean_hu:.0f} HU{bmd}{'' if level.used else '   not used'}"
+
+
+def _axial_slab(volume: Volume, middle: float) -> Floats:
+    """Mean of the slices within 2.5 mm of a fractional slice index."""
+    plane = int(np.clip(np.rint(middle), 0, len(volume.hu) - 1))
+    half = int(AXIAL_SLAB_MM / 2 // volume.spacing_mm[0])
+    slab: Floats = volume.hu[max(plane - half, 0) : plane + half + 1].mean(axis=0)
+    return slab
+
+
+def _sagittal(volume: Volume, levels: tuple[LevelEvidence, ...], height_px: int) -> Image.Image:
+    """Curved reformat through the bodies' centres, cranial at the top, anterior on the left."""
+    bodies = tuple(level.vertebra for level in levels)
+    top = max(body.upper_z_mm for body in bodies) + SAGITTAL_MARGIN_MM
+    bottom = min(body.lower_z_mm for body in bodies) - SAGITTAL_MARGIN_MM
+    middle = float(np.mean([body.centre_mm[1] for body in bodies]))
+    front, back = middle - SAGITTAL_AHEAD_MM, middle + SAGITTAL_BEHIND_MM
+    picture = _sagittal_picture(
+        volume, bodies, np.arange(top, bottom, -SAGITTAL_STEP_MM), np.arange(front, back, SAGITTAL_STEP_MM)
+    )
+    px_per_mm = height_px / (top - bottom)
+    size = (round((back - front) * px_per_mm), height_px)
+    image = _windowed(picture).resize(size, Image.Resampling.BICUBIC)
+    draw = ImageDraw.Draw(image)
+    for level in levels:
+        y_mm = level.vertebra.centre_mm[1] - front
+        _draw_level(draw, level, y_mm * px_per_mm, top, px_per_mm)
+    return image
+
+
+def _sagittal_picture(volume: Volume, bodies: tuple[Vertebra, ...], heights: Floats, depths: Floats) -> Floats:
+    """Attenuation (heights, depths) in the plane that follows the bodies from side to side."""
+    lateral = np.array([body_axis_mm(bodies, float(height))[0] for height in heights])
+    points = np.empty((len(SAGITTAL_OFFSETS_MM), len(heights), len(depths), 3))
+    points[..., 0] = lateral[None, :, None] + np.array(SAGITTAL_OFFSETS_MM)[:, None, None]
+    points[..., 1] = depths
+    points[..., 2] = heights[:, None]
+    indices = np.moveaxis(volume.index(points), -1, 0)
+    sampled = map_coordinates(volume.hu, indices, order=1, cval=-1024, output=np.float64)
+    picture: Floats = sampled.mean(axis=0)
+    return picture
+
+
+def _draw_level(draw: ImageDraw.ImageDraw, level: LevelEvidence, x: float, top_mm: float, px_per_mm: float) -> None:
+    """Draw both end plates of one level and its name in front of the body."""
+    half = END_PLATE_HALF_MM * px_per_mm
+    for z_mm in (level.vertebra.upper_z_mm, level.vertebra.lower_z_mm):
+        y = (top_mm - z_mm) * px_per_mm
+        draw.line([(x - half, y), (x + half, y)], fill=level.colour, width=2)
+    y = (top_mm - level.vertebra.centre_mm[2]) * px_per_mm
+    font = ImageFont.load_default(FONT_PX + 3)
+    draw.text(
+        (x - half - 8, y), level.vertebra.level, fill=level.colour, font=font, anchor="rm", stroke_width=2,
+        stroke_fill=BACKGROUND,
+    )  # fmt: skip
+
+
+def _windowed(hu: Floats) -> Image.Image:
+    """Grey picture of an attenuation plane in the display window, as RGB."""
+    grey = np.clip((hu - WINDOW_CENTRE_HU) / WINDOW_WIDTH_HU + 0.5, 0, 1) * 255
+    return Image.fromarray(grey.astype(np.uint8)).convert("RGB")
