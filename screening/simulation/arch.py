@@ -73,7 +73,7 @@ def _arch_depth(vertebra: VertebraShape, arch: Posterior, local: Frame) -> Float
         height * (0.34 - np.abs(w + 0.28 + arch.spinous_drop * tip)),
     )
     depth = np.maximum(np.maximum(pedicle, lamina), np.maximum(np.maximum(superior, inferior), spinous))
-    return np.maximum(depth, _transverse_depth(arch, u, v, w, height, pillar, rear))
+    return np.asarray(np.maximum(depth, _transverse_depth(arch, u, v, w, height, pillar, rear)))
 
 
 def _transverse_depth(
@@ -97,7 +97,7 @@ def _sacral_depth(vertebra: VertebraShape, arch: Posterior, local: Frame) -> Flo
     roof = np.minimum(roof, height * (0.62 - np.abs(w)))
     crest = np.minimum(3.0 - _to_segment(u, v, (0.0, arch.canal_depth_mm), (0.0, arch.canal_depth_mm + 11.0)),
                        height * (0.4 - np.abs(w + 0.1)))  # fmt: skip
-    return np.maximum(np.maximum(wing, roof), crest)
+    return np.asarray(np.maximum(np.maximum(wing, roof), crest))
 
 
 def _slab(a: Floats, b: Floats, c: Floats, half: tuple[float, float, float]) -> Floats:

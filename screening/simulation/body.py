@@ -108,11 +108,11 @@ def _vein_share(vertebra: VertebraShape, u: Floats, v: Floats, w: Floats) -> Flo
     back = v / (0.5 * vertebra.depth_mm)
     half_width = 1.5 + 5.0 * np.clip(back, 0.0, 1.0)
     inside = np.minimum((half_width - np.abs(u)) / 2.0, (vertebra.vein_mm - np.abs(w)) / 1.5)
-    return np.clip(np.minimum(inside, (back - 0.05) * 4.0), 0.0, 1.0)
+    return np.asarray(np.clip(np.minimum(inside, (back - 0.05) * 4.0), 0.0, 1.0))
 
 
 def _with_island(mineral: Floats, island: BoneIsland, u: Floats, v: Floats, w: Floats) -> Floats:
     a, b, c = island.centre_mm
     distance = np.sqrt((u - a) ** 2 + (v - b) ** 2 + (w - c) ** 2)
     share = np.clip(island.radius_mm - distance + 0.5, 0.0, 1.0)
-    return mineral + share * (island.mineral_mg - mineral)
+    return np.asarray(mineral + share * (island.mineral_mg - mineral))

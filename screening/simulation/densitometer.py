@@ -101,7 +101,7 @@ def trabecular_hu(vertebra: VertebraShape) -> float:
 def _outline_radius(vertebra: VertebraShape, u: Floats, v: Floats) -> Floats:
     turns = np.arctan2(v, u) / (2.0 * np.pi)
     index = np.rint(turns * len(vertebra.outline_mm)).astype(int) % len(vertebra.outline_mm)
-    return vertebra.outline_mm[index] * (1.0 - vertebra.waist)
+    return np.asarray(vertebra.outline_mm[index] * (1.0 - vertebra.waist))
 
 
 def _on_axis(vertebra: VertebraShape, w_mm: float) -> float:

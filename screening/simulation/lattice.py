@@ -114,4 +114,4 @@ def part_around(
 
 def share_inside(depth_mm: Floats, edge_mm: float) -> Floats:
     """Return the share of a voxel of this edge on the inner side of a surface at this depth."""
-    return np.clip(depth_mm * np.float32(1.0 / edge_mm) + np.float32(0.5), 0.0, 1.0)
+    return np.asarray(np.clip(depth_mm * np.float32(1.0 / edge_mm) + np.float32(0.5), 0.0, 1.0))

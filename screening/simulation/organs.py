@@ -92,7 +92,7 @@ def grain(canvas: Canvas, part: Painted, z_mm: float, voxel_mm: float, *, coarse
     block = texture_blocks()[0 if coarse else 1]
     rows = (canvas.y_mm[part[0]] / voxel_mm).astype(int) % len(block)
     columns = (canvas.x_mm[part[1]] / voxel_mm).astype(int) % len(block)
-    return block[int(z_mm / voxel_mm) % len(block)][np.ix_(rows, columns)]
+    return np.asarray(block[int(z_mm / voxel_mm) % len(block)][np.ix_(rows, columns)])
 
 
 def _content_hu(blob: Blob, tissues: Tissues, canvas: Canvas, part: Painted, z_mm: float) -> float | Floats:
@@ -101,7 +101,7 @@ def _content_hu(blob: Blob, tissues: Tissues, canvas: Canvas, part: Painted, z_m
         return np.where(canvas.y_mm[part[0], None] < level, GAS_HU, tissues.fluid)
     if blob.content == "stool":
         bubbles = np.maximum(grain(canvas, part, z_mm, 2.0) - 0.4, 0.0)
-        return np.clip(20.0 - 260.0 * bubbles, -900.0, 60.0)
+        return np.asarray(np.clip(20.0 - 260.0 * bubbles, -900.0, 60.0))
     return float(getattr(tissues, blob.content))
 
 

@@ -1,24 +1,28 @@
 """Seed -> axial crops around vertebral bodies with the areal BMD their density map projects to."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from screening.simulation.anatomy import Anatomy, draw_anatomy, render_slab
+from screening.imaging.model_input import HU_FACTOR_TO_120_KV, scale_to_120_kv
+from screening.simulation.anatomy import Anatomy, draw_anatomy, enhance, render_slab
 from screening.simulation.cohort import Stream, draw_patient
 from screening.simulation.densitometer import measure_levels
-from screening.simulation.scanner import REFERENCE_KV, Kernel, attenuation_hu, blur, noise_tiles
+from screening.simulation.scanner import KVP_SHARES, Kernel, attenuation_hu, blur, noise_tiles
 from screening.simulation.vertebrae import MEASURED_LEVELS, Floats
 
 CROP_PX, PIXEL_MM = 96, 1.25
 BODIES_PER_LEVEL = 3
 DISCS_PER_PATIENT = 3
 BODY_REACH_MM = 8.0
-JITTER_SD_MM = 2.0
+JITTER_SD_MM = 2.0  # of the body centre a localiser reports
+THICKNESSES_MM = (1.0, 3.0, 5.0)
+GAIN_SD, OFFSET_SD_HU = 0.015, 3.0  # calibration of scanners
+BRIGHT_VESSELS = 0.1  # share of patients whose vessels and kidneys carry contrast; their bone is left as it is
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +54,7 @@ def join_pairs(parts: list[Pairs]) -> Pairs:
 
 
 def training_pairs(
-    *, patients: int, seed: int, institution: int, first: int = 0, progress: Callable[[int], None] | None = None
+    *, patients: int, seed: int, institution: int, first: int = 1, progress: Callable[[int], None] | None = None
 ) -> Pairs:
     """Render crops of the patients numbered `first` to `first + patients - 1`."""
     parts = []
@@ -66,6 +70,8 @@ def _patient_pairs(seed: int, institution: int, number: int) -> Pairs:
     anatomy = draw_anatomy(patient)
     truths = measure_levels(anatomy.spine, anatomy.vessels.calcium)
     rng = patient.rng(Stream.CROPS)
+    if rng.random() < BRIGHT_VESSELS:
+        anatomy = replace(anatomy, torso=enhance(anatomy, rng).torso)
     crops, rows = [], []
     places = [(i, True) for i in range(len(MEASURED_LEVELS)) for _ in range(BODIES_PER_LEVEL)]
     places += [(int(i), False) for i in rng.integers(0, len(MEASURED_LEVELS), DISCS_PER_PATIENT)]
@@ -92,10 +98,11 @@ def _render_crop(anatomy: Anatomy, level: str, is_body: bool, rng: Generator) ->
     x, y, z = np.asarray(vertebra.centre_mm) + along * vertebra.axes[2]
     x, y = x + rng.normal(0.0, JITTER_SD_MM), y + rng.normal(0.0, JITTER_SD_MM)
     steps = (np.arange(CROP_PX) - (CROP_PX - 1) / 2.0) * PIXEL_MM
-    thickness = float(rng.choice([1.0, 3.0, 5.0]))
+    thickness, kvp = float(rng.choice(THICKNESSES_MM)), int(rng.choice(list(KVP_SHARES), p=list(KVP_SHARES.values())))
     slab = render_slab(anatomy, x + steps, y + steps, float(z), thickness)
-    hu = attenuation_hu(slab.soft_hu, slab.mineral_mg, REFERENCE_KV)
+    hu = attenuation_hu(slab.soft_hu, slab.mineral_mg, kvp)
     kernel = Kernel("", rng.uniform(0.4, 1.1), rng.uniform(0.0, 0.8), 1.0, 0.0)
     seen = blur(hu, kernel, PIXEL_MM)
     noise = noise_tiles(CROP_PX, rng.uniform(0.5, 1.1), rng, 1)[0] * np.float32(rng.uniform(4.0, 30.0))
-    return (seen + noise) * np.float32(1.0 + rng.normal(0.0, 0.015)) + np.float32(rng.normal(0.0, 3.0))
+    reported = (seen + noise) * np.float32(rng.normal(1.0, GAIN_SD)) + np.float32(rng.normal(0.0, OFFSET_SD_HU))
+    return scale_to_120_kv(np.asarray(reported, np.float32), HU_FACTOR_TO_120_KV[kvp])

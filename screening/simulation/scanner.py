@@ -1,8 +1,7 @@
 """Body -> CT series in Hounsfield units: voltage, calibration, beam hardening, kernel, noise, table, field of view.
 
-Trabecular factors to 120 kVp (Westerhoff 2025, 538,946 CTs; direction at 80 kVp by physics): 80 /1.23, 100 x 0.927,
-140 x 1.053. Mineral is scaled with the inverse, soft tissue is not. The mix of vendors, voltages and thicknesses of an
-institution is an assumption of the simulation.
+Mineral attenuates more at a lower voltage, by the inverse of the factors that bring trabecular HU to 120 kVp; soft
+tissue is left as it is. The mix of vendors, voltages and thicknesses of an institution is an assumption.
 """
 
 from dataclasses import dataclass
@@ -12,12 +11,11 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
+from screening.imaging.model_input import HU_FACTOR_TO_120_KV
 from screening.simulation.anatomy import Anatomy, Slab, render_slab
 from screening.simulation.cohort import MG_CM3_PER_HU, Patient, Stream
 from screening.simulation.vertebrae import Floats
 
-TO_120_KV = {80: 1.0 / 1.23, 100: 0.927, 120: 1.0, 140: 1.053}
-REFERENCE_KV = 120
 KVP_SHARES = {120: 0.70, 100: 0.20, 140: 0.07, 80: 0.03}
 THICKNESS_SHARES = {5.0: 0.5, 3.0: 0.2, 2.5: 0.15, 2.0: 0.1, 1.5: 0.05}  # mm
 NOISE_5_MM_HU = 12.0  # noise index 12.5-15 HU gives 11.7-14.8 HU measured at 5 mm
@@ -127,7 +125,7 @@ class Protocol:
     def axes_mm(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Return the x of the columns and the y of the rows."""
         steps = (np.arange(self.matrix) - (self.matrix - 1) / 2.0) * self.pixel_mm
-        return self.centre_mm[0] + steps, self.centre_mm[1] + steps
+        return np.asarray(self.centre_mm[0] + steps), np.asarray(self.centre_mm[1] + steps)
 
 
 def fleet(seed: int, institution: int) -> tuple[Scanner, ...]:
@@ -194,7 +192,7 @@ def reconstruct(
 
 def attenuation_hu(soft_hu: Floats, mineral_mg: Floats, kvp_kv: int) -> Floats:
     """Turn soft tissue and mineral into Hounsfield units at a tube voltage."""
-    return soft_hu + mineral_mg * np.float32(1.0 / (MG_CM3_PER_HU * TO_120_KV[kvp_kv]))
+    return soft_hu + mineral_mg * np.float32(1.0 / (MG_CM3_PER_HU * HU_FACTOR_TO_120_KV[kvp_kv]))
 
 
 def blur(hu: Floats, kernel: Kernel, pixel_mm: float) -> Floats:
@@ -217,7 +215,7 @@ def noise_tiles(size: int, grain_px: float, rng: Generator, count: int = NOISE_T
 def circle(protocol: Protocol) -> NDArray[np.bool_]:
     """Return which pixels lie inside the reconstruction circle, (rows, columns)."""
     steps = np.arange(protocol.matrix) - (protocol.matrix - 1) / 2.0
-    return np.hypot(steps[:, None], steps[None, :]) <= protocol.matrix / 2.0
+    return np.asarray(np.hypot(steps[:, None], steps[None, :]) <= protocol.matrix / 2.0)
 
 
 def _shifted(tiles: Floats, rng: Generator) -> Floats:

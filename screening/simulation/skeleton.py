@@ -153,7 +153,7 @@ def _paint_ilium(ilium: Ilium, canvas: Canvas, z_mm: float) -> None:
     u, v = canvas.x_mm[None, part[1]] - x, canvas.y_mm[part[0], None] - y
     along, across = u * dx + v * dy, np.abs(u * dy - v * dx)
     beyond = np.maximum(np.abs(along) - reach, 0.0)
-    bend = 6.0 * (along / max(reach, 1.0)) ** 2  # the wing is hollow on its inner side
+    bend = 6.0 * (along / ilium.length_mm) ** 2  # the wing is hollow on its inner side
     thick = 0.5 * ilium.thickness_mm * (0.8 + 0.35 * (np.clip(-along / max(reach, 1.0), -0.5, 1.0)))
     inside = thick - np.hypot(np.abs(across - 0.25 * bend), beyond)
     share, core = (np.clip(d / canvas.pixel_mm + 0.5, 0.0, 1.0) for d in (inside, inside - ILIUM_SHELL_MM))

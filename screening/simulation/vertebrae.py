@@ -193,14 +193,14 @@ def _axes(lean_deg: float, tilt_deg: float, turn_deg: float) -> Floats:
     about_x = np.array([[1, 0, 0], [0, np.cos(lean), -np.sin(lean)], [0, np.sin(lean), np.cos(lean)]])
     about_y = np.array([[np.cos(tilt), 0, -np.sin(tilt)], [0, 1, 0], [np.sin(tilt), 0, np.cos(tilt)]])
     about_z = np.array([[np.cos(turn), np.sin(turn), 0], [-np.sin(turn), np.cos(turn), 0], [0, 0, 1]])
-    return (about_z @ about_y @ about_x).astype(np.float32)
+    return np.asarray(about_z @ about_y @ about_x, np.float32)
 
 
 def _centres(pitches: list[float], axes: list[Floats]) -> NDArray[np.float64]:
     """Stack the bodies along their own axes and put the origin into L3."""
     steps = [0.5 * pitch * (low[2] + high[2]) for pitch, low, high in zip(pitches, axes, axes[1:], strict=False)]
     centres = np.vstack([np.zeros(3), np.cumsum(steps, axis=0)])
-    return centres - centres[LEVELS.index("L3")]
+    return np.asarray(centres - centres[LEVELS.index("L3")])
 
 
 def _draw_vertebra(

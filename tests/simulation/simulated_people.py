@@ -1,0 +1,47 @@
+"""Simulated bodies that several tests share."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from screening.simulation.anatomy import Anatomy, draw_anatomy
+from screening.simulation.cohort import draw_patient
+from screening.simulation.densitometer import LevelTruth, measure_levels
+from screening.simulation.vertebrae import ANGLES, VertebraShape
+
+
+def body_of(number: int, *, seed: int = 5) -> Anatomy:
+    return draw_anatomy(draw_patient(seed, 1, number))
+
+
+def levels_of(number: int, *, seed: int = 5) -> tuple[LevelTruth, ...]:
+    anatomy = body_of(number, seed=seed)
+    return measure_levels(anatomy.spine, anatomy.vessels.calcium)
+
+
+def upright_cylinder(*, radius_mm: float, height_mm: float, cancellous_mg: float, shell_mg: float) -> VertebraShape:
+    """A body whose volume and mineral are known from a formula; shell and end plates 1.2 mm."""
+    plain = body_of(1).spine.level("L3")
+    return replace(
+        plain,
+        centre_mm=(0.3, -0.4, 0.2),
+        axes=np.eye(3, dtype=np.float32),
+        height_mm=height_mm,
+        outline_mm=np.full(ANGLES, radius_mm, np.float32),
+        outline_cosine=np.ones(ANGLES, np.float32),
+        upper_rim_mm=np.zeros(ANGLES, np.float32),
+        lower_rim_mm=np.zeros(ANGLES, np.float32),
+        waist=0.0,
+        concavity_mm=(0.0, 0.0),
+        wedge=0.0,
+        cortex_mm=1.2,
+        cortex_mg=shell_mg,
+        end_plate_mm=1.2,
+        end_plate_mg=shell_mg,
+        cancellous_mg=cancellous_mg,
+        end_plate_gain=0.0,
+        texture=(0.0, 0.0),
+        vein_mm=0.0,
+        islands=(),
+        marrow_hu=0.0,
+    )

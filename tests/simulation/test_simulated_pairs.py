@@ -1,0 +1,53 @@
+import numpy as np
+import pytest
+from simulated_people import levels_of
+
+from screening.simulation.pairs import Pairs, load_pairs, training_pairs
+
+
+@pytest.fixture(scope="module")
+def pairs() -> Pairs:
+    return training_pairs(patients=12, seed=5, institution=1)
+
+
+def test_crops_are_96_pixels_with_one_label_each(pairs):
+    n = len(pairs.crops_hu)
+    assert pairs.crops_hu.shape == (n, 96, 96)
+    assert {
+        len(getattr(pairs, name)) for name in ("bmd_g_cm2", "hu120", "depth_mm", "is_body", "patient", "level")
+    } == {n}
+    assert np.all(np.isfinite(pairs.crops_hu))
+
+
+def test_every_patient_has_bodies_at_every_level_and_some_discs(pairs):
+    for number in range(1, 13):
+        own = pairs.patient == number
+        assert sorted(set(pairs.level[own & pairs.is_body])) == [1, 2, 3, 4]
+        assert (own & ~pairs.is_body).sum() > 0
+
+
+def test_labels_are_the_projection_of_the_same_patient(pairs):
+    truth = levels_of(7)[2]
+    own = (pairs.patient == 7) & (pairs.level == 3)
+    assert pairs.bmd_g_cm2[own] == pytest.approx(truth.bmd_g_cm2)
+    assert pairs.depth_mm[own] == pytest.approx(truth.depth_mm)
+
+
+def test_the_middle_of_a_body_crop_has_the_labelled_attenuation(pairs):
+    rows, columns = np.ogrid[:96, :96]
+    middle = np.hypot(rows - 47.5, columns - 47.5) < 6.0
+    seen = pairs.crops_hu.astype(np.float32)[:, middle].mean(axis=1)
+    assert np.corrcoef(seen[pairs.is_body], pairs.hu120[pairs.is_body])[0, 1] > 0.85
+    assert abs(np.mean(seen[pairs.is_body] - pairs.hu120[pairs.is_body])) < 12.0
+
+
+def test_a_patient_does_not_depend_on_the_others(pairs):
+    alone = training_pairs(patients=1, seed=5, institution=1, first=12)
+    assert np.array_equal(alone.crops_hu, pairs.crops_hu[pairs.patient == 12])
+
+
+def test_a_saved_file_reads_back(pairs, tmp_path):
+    pairs.save(tmp_path / "pairs.npz")
+    again = load_pairs(tmp_path / "pairs.npz")
+    assert np.array_equal(again.crops_hu, pairs.crops_hu)
+    assert np.array_equal(again.patient, pairs.patient)
