@@ -6,6 +6,7 @@ real CT: body size and shape, soft tissue, reconstruction kernels, small calibra
 Random numbers come from a CPU generator, so a seed means the same variants on every device.
 """
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -59,6 +60,11 @@ def augment(
     varied, growth = move(crops_hu, size_px, pixel_mm, strength, generator)
     varied = calibrate(sharpen(varied, strength, generator), strength, generator)
     return add_noise(varied, strength, generator), growth
+
+
+def paper_steps(slices: int, batch: int) -> int:
+    """Training steps that draw as many variants as the paper's 60 copies of each slice, made anew in every step."""
+    return math.ceil(slices * PAPER_VARIANTS / batch)
 
 
 def central(crops_hu: Tensor, size_px: int) -> Tensor:

@@ -31,6 +31,15 @@ class Pairs:
         """Keep the chosen slices."""
         return Pairs(**{field.name: getattr(self, field.name)[chosen] for field in fields(self)})
 
+    def with_others(self, others: "Pairs") -> "Pairs":
+        """Put other slices behind these."""
+        return Pairs(
+            **{
+                field.name: np.concatenate([getattr(self, field.name), getattr(others, field.name)])
+                for field in fields(self)
+            }
+        )
+
     def of_patients(self, patients: Iterable[str]) -> "Pairs":
         """Keep the slices of these patients."""
         return self.where(np.isin(self.patient, list(patients)))

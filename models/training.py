@@ -37,6 +37,7 @@ from models.evaluation import (
     read_slices,
 )
 from models.pairs import Pairs, read_pairs, split_by_patient
+from models.phantom import PHANTOM, draw_phantoms
 
 logger = logging.getLogger("models.training")
 
@@ -60,7 +61,9 @@ class TrainingConfig:
     learning_rate: float = 2.5e-3
     weight_decay: float = 1e-2
     augmentation: str = "full"  # "paper": its three families only
-    no_body_share: float = 0.2  # of a batch
+    phantoms: int = 3000  # drawings trained on beside the pairs; 0 for none
+    phantom_share: float = 0.5  # of a batch
+    no_body_share: float = 0.2  # of a batch, in pairs and drawings alike
     density_bin_hu: float = 25.0  # bodies are drawn evenly over density, or the middle would pull the ends inwards
     auxiliary_weight: float = 0.5  # of the HU loss and of the depth loss
     report_every: int = 100  # steps between progress lines, where an interrupted training can go on
@@ -105,9 +108,12 @@ def train(
     split = split_by_patient(pairs, config.seed)
     calibration = fit_calibration(split.training, provenance, start_from)
     logger.info("calibration %s", calibration)
+    material = split.training
+    if config.phantoms:
+        material = material.with_others(draw_phantoms(config.phantoms, config.seed))
     progress = Progress.of(output, config, provenance)
     members = tuple(
-        train_member(number, split.training, config, calibration, progress, device, start_from)
+        train_member(number, material, config, calibration, progress, device, start_from)
         for number in range(config.members)
     )
     checkpoint = Checkpoint(
@@ -251,17 +257,25 @@ def reading_loss(reading: Reading, target: Target, config: TrainingConfig) -> Te
 
 
 def sampling_weights(pairs: Pairs, config: TrainingConfig) -> NDArray[np.float64]:
-    """Chance of each slice to be drawn: bodies evenly over density, a fixed share of slices without a body."""
-    density = np.where(np.isfinite(pairs.hu120), pairs.hu120, 0.0)
-    bins = np.floor(density / config.density_bin_hu).astype(np.int64)
-    weights = np.zeros(len(pairs))
-    for chosen, share in ((pairs.is_body, 1 - config.no_body_share), (~pairs.is_body, config.no_body_share)):
-        if chosen.any():
-            _, where, counts = np.unique(bins[chosen], return_inverse=True, return_counts=True)
-            # a bin of few slices is not repeated without end: its chance grows with the root of its count up to 50
-            chance = np.sqrt(np.minimum(counts, 50))[where] / counts[where]
-            weights[chosen] = share * chance / chance.sum()
-    return weights
+    """Chance of each slice to be drawn: fixed shares of drawings and of slices without a body, even over density."""
+    is_phantom = pairs.patient == PHANTOM
+    weights = np.zeros(len(pairs), dtype=np.float64)
+    for source, of_source in ((is_phantom, config.phantom_share), (~is_phantom, 1 - config.phantom_share)):
+        for kind, of_kind in ((pairs.is_body, 1 - config.no_body_share), (~pairs.is_body, config.no_body_share)):
+            chosen = source & kind
+            weights[chosen] = of_source * of_kind * _even_over_density(pairs.hu120[chosen], config.density_bin_hu)
+    return np.asarray(weights / weights.sum(), dtype=np.float64)
+
+
+def _even_over_density(hu120: NDArray[np.float32], bin_hu: float) -> NDArray[np.float64]:
+    """Chances that sum to 1 and do not follow how often a density occurs.
+
+    A density that hardly occurs is not repeated without end: its chance grows with the root of its count up to 50.
+    """
+    bins = np.floor(np.nan_to_num(hu120) / bin_hu).astype(np.int64)
+    _, where, counts = np.unique(bins, return_inverse=True, return_counts=True)
+    chance = np.asarray((np.sqrt(np.minimum(counts, 50)) / counts)[where], dtype=np.float64)
+    return np.asarray(chance / max(chance.sum(), 1e-12), dtype=np.float64)
 
 
 def one_cycle(passed: float) -> float:
@@ -349,6 +363,7 @@ def _arguments(argv: list[str]) -> argparse.Namespace:
     parser.add_argument("--members", type=int, default=defaults.members, help="networks in the ensemble")
     parser.add_argument("--steps", type=int, default=defaults.steps, help="training steps of each member")
     parser.add_argument("--batch", type=int, default=defaults.batch)
+    parser.add_argument("--phantoms", type=int, default=defaults.phantoms, help="drawings to train on beside the pairs")
     parser.add_argument("--learning-rate", type=float, default=defaults.learning_rate)
     parser.add_argument("--augmentation", choices=sorted(STRENGTHS), default=defaults.augmentation)
     parser.add_argument("--data-kind", choices=("simulated", "site"), required=True)
@@ -379,6 +394,7 @@ def _run(chosen: argparse.Namespace, command: str) -> int:
         members=chosen.members,
         steps=chosen.steps,
         batch=chosen.batch,
+        phantoms=chosen.phantoms,
         learning_rate=chosen.learning_rate,
         augmentation=chosen.augmentation,
     )

@@ -3,7 +3,18 @@ from dataclasses import replace
 import pytest
 import torch
 
-from models.augmentation import FULL, PAPER, Strength, add_noise, augment, central, move, sharpen, soft_tissue
+from models.augmentation import (
+    FULL,
+    PAPER,
+    Strength,
+    add_noise,
+    augment,
+    central,
+    move,
+    paper_steps,
+    sharpen,
+    soft_tissue,
+)
 
 NOTHING = Strength(noise_sd_hu=0, shift_sd_mm=0, rotation_sd_deg=0)
 
@@ -108,6 +119,11 @@ def test_the_papers_families_are_noise_shift_and_rotation_alone():
     off = replace(PAPER, noise_sd_hu=0, shift_sd_mm=0, rotation_sd_deg=0)
 
     assert off == NOTHING
+
+
+def test_as_many_variants_as_the_paper():
+    assert paper_steps(slices=1665, batch=1) == 99_900
+    assert paper_steps(slices=1665, batch=40) == 2498
 
 
 def test_a_seed_means_the_same_variants():

@@ -23,7 +23,9 @@ from models.training import (
     train,
 )
 
-SHORT = TrainingConfig(seed=2, members=1, steps=6, batch=8, report_every=5, network=NetworkConfig(channels=(8, 12, 16)))
+SHORT = TrainingConfig(
+    seed=2, members=1, phantoms=20, steps=6, batch=8, report_every=5, network=NetworkConfig(channels=(8, 12, 16))
+)
 PROVENANCE = Provenance(name="short", data_kind="simulated", command="test")
 
 
@@ -176,7 +178,10 @@ def test_metrics_are_read_from_the_central_crop(pairs, tmp_path):
 def test_the_command_trains_and_writes_a_log(written, tmp_path):
     output = tmp_path / "site.safetensors"
 
-    status = main([str(written), "--output", str(output), "--members", "1", "--steps", "3", "--data-kind", "site"])
+    status = main(
+        [str(written), "--output", str(output), "--data-kind", "site"]
+        + ["--members", "1", "--steps", "3", "--batch", "4", "--phantoms", "10"]
+    )
 
     checkpoint = load(output)
     assert status == 0
