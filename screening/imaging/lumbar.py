@@ -10,17 +10,19 @@ from numpy.typing import NDArray
 from screening.errors import Excluded, Exclusion
 from screening.imaging.hounsfield import Volume
 from screening.imaging.levels import LevelPath, decode_levels
-from screening.imaging.spinal_canal import StraightSpine, section_axes, straighten_spine
+from screening.imaging.spinal_canal import StraightSpine, straighten_spine
 from screening.imaging.spine_profiles import profile_spine
+from screening.imaging.vertebral_body import measure_body
 
 LEVELS = ("L5", "L4", "L3", "L2", "L1", "T12")  # body i lies between the discs at level coordinate i and i + 1
 LEAST_BODIES = 2
-ENDPLATE = 0.12  # of the disc-to-disc distance: half a disc
-BODY_W_MM = -24.0  # from the canal centre to the centre of the body
+HALF_DISC = 0.12  # of the disc-to-disc distance
 CERTAIN_MARGIN = 3.0  # log likelihood: about 20 to 1
-LEAST_COHERENCE = 0.5
-LEAST_EVIDENCE = -0.35
-CONFLICT = -2.0
+# On real spines, whole, cropped and degraded: coherence 0.57-0.79, evidence above -0.05, end margins above -2. Noise,
+# heads and upturned bodies that reach one of these miss another. Below the second value it is no spine at all.
+LEAST_COHERENCE = (0.5, 0.25)
+LEAST_EVIDENCE = (-0.10, -0.30)
+LEAST_END_MARGIN = (-2.0, -6.0)
 
 
 class LevelCertainty(StrEnum):
@@ -65,27 +67,33 @@ def find_lumbar_spine(volume: Volume) -> LumbarSpine:
         Excluded: NO_LUMBAR where fewer than two complete lumbar bodies can be seen.
     """
     spine = straighten_spine(volume)
-    profiles = profile_spine(spine)
-    levels = decode_levels(profiles)
-    discs = _discs(levels.coordinate)
-    bodies = {body: (discs[body], discs[body + 1]) for body in discs if body + 1 in discs}
+    levels = decode_levels(profile_spine(spine))
     facts = _facts(levels)
-    if sum(body < 5 for body in bodies) < LEAST_BODIES or levels.coherence < LEAST_COHERENCE / 2:
+    discs = _discs(levels.coordinate)
+    if len(discs) <= LEAST_BODIES or not _holds(levels, gate=1):
         raise Excluded(Exclusion.NO_LUMBAR, facts)
-    vertebrae = [_vertebra(volume, spine, levels, body, ends) for body, ends in sorted(bodies.items(), reverse=True)]
-    return LumbarSpine(tuple(vertebrae), _certainty(levels, vertebrae), facts)
+    pairs = (
+        (body, (discs[body], discs[body + 1]))
+        for body in reversed(range(len(LEVELS)))
+        if {body, body + 1} <= discs.keys()
+    )
+    found = [_vertebra(volume, spine, levels, body, ends) for body, ends in pairs]
+    vertebrae = tuple(vertebra for vertebra in found if vertebra is not None)
+    if sum(vertebra.level.startswith("L") for vertebra in vertebrae) < LEAST_BODIES:
+        raise Excluded(Exclusion.NO_LUMBAR, facts)
+    return LumbarSpine(vertebrae, _certainty(levels, vertebrae), facts)
 
 
 def _discs(coordinate: NDArray[np.float64]) -> dict[int, float]:
-    """Return the section of every disc whose neighbouring end plates are covered, extrapolating at the ends."""
+    """Return the section of every disc whose neighbouring end plate may be covered, going on straight at the ends."""
     sections = np.arange(len(coordinate), dtype=np.float64)
     found = {}
     for disc in range(len(LEVELS) + 1):
         if coordinate[0] <= disc <= coordinate[-1]:
             found[disc] = float(np.interp(disc, coordinate, sections))
-        elif coordinate[0] - ENDPLATE <= disc < coordinate[0]:
+        elif coordinate[0] - HALF_DISC <= disc < coordinate[0]:
             found[disc] = float(disc - coordinate[0]) / _rate(coordinate[:20])
-        elif coordinate[-1] < disc <= coordinate[-1] + ENDPLATE:
+        elif coordinate[-1] < disc <= coordinate[-1] + HALF_DISC:
             found[disc] = float(sections[-1] + (disc - coordinate[-1]) / _rate(coordinate[-20:]))
     return found
 
@@ -96,36 +104,39 @@ def _rate(coordinate: NDArray[np.float64]) -> float:
 
 def _vertebra(
     volume: Volume, spine: StraightSpine, levels: LevelPath, body: int, ends: tuple[float, float]
-) -> Vertebra:
-    lower, upper = ends
-    half_disc = ENDPLATE * (upper - lower)
-    centre = _patient_mm(volume, spine, (lower + upper) / 2.0)
-    section = int(np.clip((lower + upper) / 2.0, 0, len(levels.margin) - 1))
+) -> Vertebra | None:
+    """Measure the body between two discs; None where it is cut by the edge of the volume."""
+    axis = measure_body(spine, *ends)
+    if axis is None:
+        return None
+    centre, upper, lower = (
+        spine.patient_mm(volume, section, axis.w_mm, axis.u_mm)
+        for section in ((axis.lower + axis.upper) / 2.0, axis.upper, axis.lower)
+    )
     return Vertebra(
         level=LEVELS[body],
         centre_mm=(float(centre[0]), float(centre[1]), float(centre[2])),
-        upper_z_mm=float(_patient_mm(volume, spine, upper - half_disc)[2]),
-        lower_z_mm=float(_patient_mm(volume, spine, lower + half_disc)[2]),
-        confidence=float(1.0 / (1.0 + np.exp(-levels.margin[section]))),
+        upper_z_mm=float(upper[2]),
+        lower_z_mm=float(lower[2]),
+        confidence=_probability(levels.margin[round((axis.lower + axis.upper) / 2.0)]),
     )
 
 
-def _patient_mm(volume: Volume, spine: StraightSpine, section: float) -> NDArray[np.float64]:
-    """Return the patient coordinates of the body's axis at a (fractional) section."""
-    sections = np.arange(len(spine.path_mm))
-    back, _ = section_axes(spine.tangent)
-    axis = spine.path_mm + BODY_W_MM * back
-    nearest = int(np.clip(round(section), 0, len(axis) - 1))
-    point = np.array([np.interp(section, sections, column) for column in axis.T])
-    point += (section - np.clip(section, 0, sections[-1])) * spine.tangent[nearest]
-    return volume.patient_mm(point / np.asarray(volume.spacing_mm))
+def _holds(levels: LevelPath, gate: int) -> bool:
+    return (
+        levels.coherence >= LEAST_COHERENCE[gate]
+        and levels.evidence >= LEAST_EVIDENCE[gate]
+        and min(levels.sacral_margin, levels.rib_margin) >= LEAST_END_MARGIN[gate]
+    )
 
 
-def _certainty(levels: LevelPath, vertebrae: list[Vertebra]) -> LevelCertainty:
-    sure = min(levels.sacral_margin, levels.rib_margin) > CONFLICT
-    sure &= levels.coherence >= LEAST_COHERENCE and levels.evidence >= LEAST_EVIDENCE
-    sure &= min(vertebra.confidence for vertebra in vertebrae) >= 1.0 / (1.0 + np.exp(-CERTAIN_MARGIN))
-    return LevelCertainty.CERTAIN if sure else LevelCertainty.UNCERTAIN
+def _certainty(levels: LevelPath, vertebrae: tuple[Vertebra, ...]) -> LevelCertainty:
+    sure = min(vertebra.confidence for vertebra in vertebrae) >= _probability(CERTAIN_MARGIN)
+    return LevelCertainty.CERTAIN if sure and _holds(levels, gate=0) else LevelCertainty.UNCERTAIN
+
+
+def _probability(margin: float) -> float:
+    return float(1.0 / (1.0 + np.exp(-margin)))
 
 
 def _facts(levels: LevelPath) -> str:

@@ -46,6 +46,18 @@ class StraightSpine:
     path_mm: Points
     tangent: Points
 
+    def patient_mm(self, volume: Volume, section: float, w_mm: float, u_mm: float) -> NDArray[np.float64]:
+        """Return the patient x, y, z of a point at a (fractional) section, going on straight beyond the ends."""
+        inside = float(np.clip(section, 0, len(self.path_mm) - 1))
+        sections = np.arange(len(self.path_mm))
+        point, along = (
+            np.array([np.interp(inside, sections, column) for column in points.T])
+            for points in (self.path_mm, self.tangent)
+        )
+        back, side = _section_axes(along[None, :])
+        point = point + w_mm * back[0] + u_mm * side[0] + (section - inside) * ARC_STEP_MM * along
+        return volume.patient_mm(point / np.asarray(volume.spacing_mm))
+
 
 @dataclass(frozen=True, slots=True)
 class _WorkingGrid:
@@ -284,7 +296,7 @@ def _sample_along(volume: Volume, course_mm: Points) -> StraightSpine:
     tangent /= np.linalg.norm(tangent, axis=1, keepdims=True)
     w_mm = np.arange(DEPTH_MM[0], DEPTH_MM[1] + 0.1, GRID_MM, dtype=np.float32)
     u_mm = np.arange(-LATERAL_MM, LATERAL_MM + 0.1, GRID_MM, dtype=np.float32)
-    back, side = section_axes(tangent)
+    back, side = _section_axes(tangent)
     hu = np.empty((len(points), len(w_mm), len(u_mm)), np.float32)
     for index, point in enumerate(points):
         where = point + w_mm[:, None, None] * back[index] + u_mm[None, :, None] * side[index]
@@ -293,7 +305,7 @@ def _sample_along(volume: Volume, course_mm: Points) -> StraightSpine:
     return StraightSpine(hu, w_mm, u_mm, points, tangent)
 
 
-def section_axes(tangent: Points) -> tuple[Points, Points]:
+def _section_axes(tangent: Points) -> tuple[Points, Points]:
     """Return the unit vectors to the back and to the left of each section, perpendicular to the tangent."""
     side = np.array([0.0, 0.0, 1.0]) - tangent * tangent[:, 2:3]
     side /= np.linalg.norm(side, axis=1, keepdims=True)
