@@ -6,7 +6,7 @@ data is drawn.
 """
 
 import io
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,8 +40,7 @@ TEXT_COLOUR = (240, 240, 240)
 BACKGROUND = (16, 16, 16)
 
 
-@dataclass(frozen=True, slots=True)
-class LevelEvidence:
+class LevelEvidence(NamedTuple):
     """What is shown of one level; `used` is false where the level does not count for the patient's value."""
 
     vertebra: Vertebra
@@ -55,8 +54,14 @@ class LevelEvidence:
         return USED_COLOUR if self.used else UNUSED_COLOUR
 
 
-def evidence_png(volume: Volume, levels: tuple[LevelEvidence, ...]) -> bytes:
-    """Draw the picture of one study as PNG; `levels` are cranial first and at least one."""
+def evidence_png(volume: Volume, readings: tuple[tuple[Vertebra, TrabecularReading, float | None, bool], ...]) -> bytes:
+    """Draw the picture of one study as PNG.
+
+    Args:
+        volume: the series that was measured.
+        readings: vertebra, reading, BMD in g/cm2 and whether it was used, at least one, cranial first.
+    """
+    levels = tuple(LevelEvidence(*reading) for reading in readings)
     columns = 1 if len(levels) == 1 else 2 if len(levels) <= 4 else 3
     rows = -(-len(levels) // columns)
     height = rows * (TILE_PX + CAPTION_PX)

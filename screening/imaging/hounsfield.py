@@ -27,7 +27,20 @@ LOSSY_SYNTAXES = frozenset(
     | {f"1.2.840.10008.1.2.4.{process}" for process in (52, 53, 54, 55, 56, 59, 60, 61, 62, 63, 64, 111)}
 )
 EITHER_WAY_SYNTAXES = frozenset({uid.JPEG2000, uid.JPEG2000MC, uid.HTJ2K})
+# One decoder per syntax, so that a picture reads the same everywhere; GDCM ends the process on damaged JPEG 2000.
+DECODERS = {
+    uid.JPEGLossless: "gdcm",
+    uid.JPEGLosslessSV1: "gdcm",
+    uid.JPEGLSLossless: "pyjpegls",
+    uid.JPEG2000Lossless: "pylibjpeg",
+    uid.JPEG2000: "pylibjpeg",
+    uid.HTJ2KLossless: "pylibjpeg",
+    uid.HTJ2KLosslessRPCL: "pylibjpeg",
+    uid.HTJ2K: "pylibjpeg",
+    uid.RLELossless: "pydicom",
+}
 JPEG_FAMILY_PREFIX = "1.2.840.10008.1.2.4."
+PIXEL_DATA_TAG = b"\xe0\x7f\x10\x00"
 JPEG_END_MARKER = b"\xff\xd9"  # EOI of JPEG and JPEG-LS, EOC of JPEG 2000
 
 # RescaleType (0028,1054), PS3.3 C.11.1.1.2: absent means HU, US is "unspecified" and common in CT
@@ -101,7 +114,7 @@ def read_volume(series: Series) -> Volume:
         _refuse_unreadable_header(instance)
     hu = np.empty(stack.shape, dtype=np.int16)
     for i, instance in enumerate(stack.instances):
-        hu[i] = _read_slice_hu(instance)
+        hu[i] = read_slice_hu(instance)
     _refuse_implausible(hu)
     return _canonical(hu, stack)
 
@@ -119,8 +132,13 @@ def _refuse_unreadable_header(instance: Instance) -> None:
         raise Excluded(Exclusion.NO_HOUNSFIELD, f"rescale type {instance.rescale_type}")
 
 
-def _read_slice_hu(instance: Instance) -> NDArray[np.int16]:
-    """Read one slice (rows, columns) in Hounsfield units, padding set to -1024."""
+def read_slice_hu(instance: Instance) -> NDArray[np.int16]:
+    """Read one slice (rows, columns) in Hounsfield units as stored in the file, padding set to -1024.
+
+    Raises:
+        Excluded: MULTIFRAME, LOSSY_COMPRESSION, NO_PIXELS, NO_HOUNSFIELD or UNDECODABLE.
+    """
+    _refuse_unreadable_header(instance)
     dataset = _read_dataset(instance)
     _refuse_lossy_history(dataset, instance.transfer_syntax_uid)
     stored = _decode(dataset, instance)
@@ -141,6 +159,8 @@ def _read_dataset(instance: Instance) -> FileDataset:
             has_pixels = "PixelData" in dataset
     except DECODING_ERRORS as error:
         raise Excluded(Exclusion.UNDECODABLE, f"file cannot be parsed ({type(error).__name__})") from error
+    if not has_pixels and PIXEL_DATA_TAG in instance.path.read_bytes():  # pydicom drops an element cut by the end
+        raise Excluded(Exclusion.UNDECODABLE, "file ends inside its pixel data")
     if not has_pixels or not dataset["PixelData"].value:
         raise Excluded(Exclusion.NO_PIXELS, "no PixelData")
     if "TransferSyntaxUID" not in dataset.file_meta:
@@ -166,6 +186,7 @@ def _decode(dataset: FileDataset, instance: Instance) -> NDArray[np.integer]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
+            dataset.pixel_array_options(decoding_plugin=DECODERS.get(dataset.file_meta.TransferSyntaxUID, ""))
             stored = dataset.pixel_array
     except DECODING_ERRORS as error:
         detail = f"{type(error).__name__} in transfer syntax {instance.transfer_syntax_uid}"
