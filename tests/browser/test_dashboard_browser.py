@@ -3,6 +3,7 @@
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import pandas as pd
 import published_example as example
 import pytest
 from playwright.sync_api import Browser, Locator, Page, Position, expect
@@ -11,6 +12,7 @@ WAIT_MS = 30_000
 # The table is a canvas, so its cells are met by their place in it.
 BOX_OF_FIRST_ROW = Position(x=12, y=52)
 PATIENT_ID_OF_SECOND_ROW = Position(x=110, y=87)
+HEIGHT_OF_TWO_ROWS_PX = "105"
 
 
 def open_page(browser: Browser, address: str, scheme: str) -> tuple[Page, set[str]]:
@@ -81,4 +83,22 @@ def test_click_on_a_patient_id_opens_the_patient(browser: Browser, dashboard_add
     drawn_table(page).click(position=PATIENT_ID_OF_SECOND_ROW)
 
     expect(page.get_by_role("heading", name="Patient FLAGGED-2")).to_be_visible(timeout=WAIT_MS)
+    page.close()
+
+
+def test_download_holds_what_is_shown_and_the_labels(browser: Browser, dashboard_address: str) -> None:
+    page, _ = open_page(browser, dashboard_address, "light")
+    canvas = drawn_table(page).locator("canvas").first
+    expect(canvas).to_have_attribute("height", HEIGHT_OF_TWO_ROWS_PX)
+    page.get_by_label("Patient ID").fill("-2")
+    page.get_by_label("Patient ID").press("Enter")
+    expect(canvas).not_to_have_attribute("height", HEIGHT_OF_TWO_ROWS_PX, timeout=WAIT_MS)
+
+    with page.expect_download() as downloading:
+        page.get_by_role("button", name="Download this list (CSV)").click()
+    downloaded = pd.read_csv(downloading.value.path())
+
+    assert list(downloaded["patient_id"]) == ["FLAGGED-2"]
+    assert list(downloaded["data_kind"]) == ["simulated"]
+    assert "Not flagged does not mean normal" in downloaded["notice"][0]
     page.close()

@@ -92,14 +92,6 @@ def test_worklist_that_is_narrowed_to_nothing_does_not_call_it_normal(published:
     assert "Not flagged does not mean normal" in at.info[0].value
 
 
-def test_download_holds_what_is_shown_and_the_labels(published: queries.Publication) -> None:
-    at = run_worklist()
-    at.text_input[0].input("-2").run()
-    downloaded = at.download_button[0]
-
-    assert downloaded.label == "Download this list (CSV)"
-
-
 def test_address_with_a_patient_opens_the_patient(published: queries.Publication) -> None:
     at = AppTest.from_file(APP, default_timeout=30)
     at.query_params["patient"] = "FLAGGED-2"
