@@ -94,7 +94,9 @@ def _axial_tile(volume: Volume, level: LevelEvidence) -> Image.Image:
     offsets = (np.arange(TILE_PX) + 0.5) * pixel_mm - TILE_MM / 2
     rows = middle[1] + (offsets + BEHIND_CENTRE_MM) / volume.spacing_mm[1]
     columns = middle[2] + offsets / volume.spacing_mm[2]
-    picture = map_coordinates(_axial_slab(volume, float(middle[0])), np.meshgrid(rows, columns, indexing="ij"), order=3)
+    picture = map_coordinates(
+        _axial_slab(volume, float(middle[0])), np.meshgrid(rows, columns, indexing="ij"), order=3, cval=-1024
+    )
     tile = Image.new("RGB", (TILE_PX, TILE_PX + CAPTION_PX), BACKGROUND)
     tile.paste(_windowed(picture), (0, CAPTION_PX))
     outline = (volume.index(level.reading.outline_mm)[:, 1:] - [rows[0], columns[0]]) * volume.spacing_mm[1:] / pixel_mm
