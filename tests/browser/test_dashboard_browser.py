@@ -93,6 +93,7 @@ def test_download_holds_what_is_shown_and_the_labels(browser: Browser, dashboard
     page.get_by_label("Patient ID").fill("-2")
     page.get_by_label("Patient ID").press("Enter")
     expect(canvas).not_to_have_attribute("height", HEIGHT_OF_TWO_ROWS_PX, timeout=WAIT_MS)
+    expect(page.get_by_test_id("stApp")).to_have_attribute("data-test-script-state", "notRunning")
 
     with page.expect_download() as downloading:
         page.get_by_role("button", name="Download this list (CSV)").click()
