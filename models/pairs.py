@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 
 CALIBRATION_SHARE = 0.15
 VALIDATION_SHARE = 0.15
+PHANTOM = "phantom"
+"""Stands for the patient of a drawing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +45,15 @@ class Pairs:
     def of_patients(self, patients: Iterable[str]) -> "Pairs":
         """Keep the slices of these patients."""
         return self.where(np.isin(self.patient, list(patients)))
+
+
+@dataclass(frozen=True, slots=True)
+class Shares:
+    """What a training batch is made of."""
+
+    phantom: float = 0.5  # drawings, where there are any
+    no_body: float = 0.2  # slices without a body, among patients and drawings alike
+    density_bin_hu: float = 25.0  # bodies come evenly over density, or the middle would pull the ends inwards
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +104,28 @@ def split_by_patient(pairs: Pairs, seed: int) -> Split:
         validation=pairs.of_patients(dealt[n_calibration : n_calibration + n_validation]),
         training=pairs.of_patients(dealt[n_calibration + n_validation :]),
     )
+
+
+def sampling_weights(pairs: Pairs, shares: Shares) -> NDArray[np.float64]:
+    """Chance of each slice to be drawn: fixed shares of drawings and of slices without a body, even over density."""
+    is_phantom = pairs.patient == PHANTOM
+    weights = np.zeros(len(pairs), dtype=np.float64)
+    for source, of_source in ((is_phantom, shares.phantom), (~is_phantom, 1 - shares.phantom)):
+        for kind, of_kind in ((pairs.is_body, 1 - shares.no_body), (~pairs.is_body, shares.no_body)):
+            chosen = source & kind
+            weights[chosen] = of_source * of_kind * _even_over_density(pairs.hu120[chosen], shares.density_bin_hu)
+    return np.asarray(weights / weights.sum(), dtype=np.float64)
+
+
+def _even_over_density(hu120: NDArray[np.float32], bin_hu: float) -> NDArray[np.float64]:
+    """Chances that sum to 1 and do not follow how often a density occurs.
+
+    A density that hardly occurs is not repeated without end: its chance grows with the root of its count up to 50.
+    """
+    bins = np.floor(np.nan_to_num(hu120) / bin_hu).astype(np.int64)
+    _, where, counts = np.unique(bins, return_inverse=True, return_counts=True)
+    chance = np.asarray((np.sqrt(np.minimum(counts, 50)) / counts)[where], dtype=np.float64)
+    return np.asarray(chance / max(chance.sum(), 1e-12), dtype=np.float64)
 
 
 def _check(name: str, pairs: Pairs) -> None:

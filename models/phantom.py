@@ -12,12 +12,10 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
-from models.pairs import Pairs
+from models.pairs import PHANTOM, Pairs
 
 SIZE_PX, PIXEL_MM = 96, 1.25
 DISC_SHARE = 0.2
-PHANTOM = "phantom"
-"""Stands for the patient of a drawing."""
 Image = NDArray[np.float64]
 
 _Y, _X = (np.mgrid[0:SIZE_PX, 0:SIZE_PX] - (SIZE_PX - 1) / 2) * PIXEL_MM  # mm; y to posterior, x to the left

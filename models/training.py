@@ -18,16 +18,14 @@ import sys
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn import functional
 
 from models import augmentation
-from models.bmd_cnn import REFERENCE_DEPTH_MM, BmdCnn, Calibration, NetworkConfig, Reading
+from models.bmd_cnn import REFERENCE_DEPTH_MM, BmdCnn, Calibration, NetworkConfig
 from models.checkpoint import Checkpoint, load, networks, save
 from models.evaluation import (
     areal_attenuation,
@@ -36,18 +34,15 @@ from models.evaluation import (
     patient_bmd,
     read_slices,
 )
-from models.pairs import Pairs, read_pairs, split_by_patient
-from models.phantom import PHANTOM, draw_phantoms
+from models.objective import Target, reading_loss
+from models.pairs import Pairs, Shares, read_pairs, sampling_weights, split_by_patient
+from models.phantom import draw_phantoms
+from models.progress import Progress, State
 
 logger = logging.getLogger("models.training")
 
-HU_UNIT = 40.0
-"""Losses are in units of 40 HU, about 0.1 g/cm2, and 3 mm of depth, so that their terms are of like size."""
-DEPTH_UNIT_MM = 3.0
-
 REFERENCE = "areal BMD of the pairs file"
 STRENGTHS = {"paper": augmentation.PAPER, "full": augmentation.FULL}
-State = dict[str, Tensor]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,9 +57,7 @@ class TrainingConfig:
     weight_decay: float = 1e-2
     augmentation: str = "full"  # "paper": its three families only
     phantoms: int = 3000  # drawings trained on beside the pairs; 0 for none
-    phantom_share: float = 0.5  # of a batch
-    no_body_share: float = 0.2  # of a batch, in pairs and drawings alike
-    density_bin_hu: float = 25.0  # bodies are drawn evenly over density, or the middle would pull the ends inwards
+    shares: Shares = field(default_factory=Shares)
     auxiliary_weight: float = 0.5  # of the HU loss and of the depth loss
     report_every: int = 100  # steps between progress lines, where an interrupted training can go on
     beta: float = 0.5  # of the beta-NLL (Seitzer et al., ICLR 2022)
@@ -111,11 +104,9 @@ def train(
     material = split.training
     if config.phantoms:
         material = material.with_others(draw_phantoms(config.phantoms, config.seed))
-    progress = Progress.of(output, config, provenance)
-    members = tuple(
-        train_member(number, material, config, calibration, progress, device, start_from)
-        for number in range(config.members)
-    )
+    lesson = Lesson(material, config, calibration, device, start_from)
+    progress = Progress.of(output, training_key(config, provenance))
+    members = tuple(train_member(number, lesson, progress) for number in range(config.members))
     checkpoint = Checkpoint(
         name=provenance.name,
         data_kind=provenance.data_kind,
@@ -156,67 +147,71 @@ def fit_calibration(pairs: Pairs, provenance: Provenance, start_from: Checkpoint
     return start_from.calibration
 
 
-def train_member(
-    number: int,
-    pairs: Pairs,
-    config: TrainingConfig,
-    calibration: Calibration,
-    progress: "Progress",
-    device: str,
-    start_from: Checkpoint | None,
-) -> State:
+def training_key(config: TrainingConfig, provenance: Provenance) -> str:
+    """Tell one training from another."""
+    return json.dumps([dataclasses.asdict(config), dataclasses.asdict(provenance)], sort_keys=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Lesson:
+    """What all members of an ensemble are trained with."""
+
+    pairs: Pairs
+    config: TrainingConfig
+    calibration: Calibration
+    device: str
+    start_from: Checkpoint | None
+
+
+def train_member(number: int, lesson: Lesson, progress: Progress) -> State:
     """Train one member of the ensemble, or go on with it, and return its weights."""
     if number < len(progress.finished):
         return progress.finished[number]
-    torch.manual_seed(config.seed * 1000 + number)
-    network = BmdCnn(config.network)
-    if start_from is not None:
-        network.load_state_dict(start_from.members[number % len(start_from.members)])
-    network = network.to(device).train()
+    config = lesson.config
+    network = new_member(number, lesson)
     optimizer = torch.optim.AdamW(network.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay)
     first = progress.resume(network, optimizer)
-    weights = torch.from_numpy(sampling_weights(pairs, config))
+    weights = torch.from_numpy(sampling_weights(lesson.pairs, config.shares))
     begun = time.monotonic()
     for step in range(first, config.steps):
         for group in optimizer.param_groups:
             group["lr"] = config.learning_rate * one_cycle(step / config.steps)
         generator = torch.Generator().manual_seed((config.seed * 1000 + number) * 1_000_000 + step)
         chosen = torch.multinomial(weights, config.batch, replacement=True, generator=generator)
-        loss = batch_loss(network, pairs, chosen, config, calibration, generator, device)
+        loss = batch_loss(network, lesson, chosen, generator)
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(network.parameters(), 5.0)
         optimizer.step()
         if (step + 1) % config.report_every == 0 or step + 1 == config.steps:
             left_s = (time.monotonic() - begun) / (step + 1 - first) * (config.steps - step - 1)
-            logger.info(
-                "member %d of %d step %d of %d loss %.3f, %.0f s left",
-                number + 1, config.members, step + 1, config.steps, loss.item(), left_s,
-            )  # fmt: skip
+            place = f"member {number + 1} of {config.members} step {step + 1} of {config.steps}"
+            logger.info("%s loss %.3f, %.0f s left", place, loss.item(), left_s)
             progress.keep(network, optimizer, step + 1)
     return progress.finish(network)
 
 
-def batch_loss(
-    network: BmdCnn,
-    pairs: Pairs,
-    chosen: Tensor,
-    config: TrainingConfig,
-    calibration: Calibration,
-    generator: torch.Generator,
-    device: str,
-) -> Tensor:
+def new_member(number: int, lesson: Lesson) -> BmdCnn:
+    """Begin with the member's own random weights, or with those of the checkpoint to start from."""
+    torch.manual_seed(lesson.config.seed * 1000 + number)
+    network = BmdCnn(lesson.config.network)
+    if lesson.start_from is not None:
+        network.load_state_dict(lesson.start_from.members[number % len(lesson.start_from.members)])
+    return network.to(lesson.device).train()
+
+
+def batch_loss(network: BmdCnn, lesson: Lesson, chosen: Tensor, generator: torch.Generator) -> Tensor:
     """Augment the chosen slices, read them and compare."""
-    index = chosen.numpy()
+    index, pairs, config, calibration = chosen.numpy(), lesson.pairs, lesson.config, lesson.calibration
     crops, growth = augmentation.augment(
-        torch.from_numpy(pairs.crops_hu[index]).to(device),
+        torch.from_numpy(pairs.crops_hu[index]).to(lesson.device),
         config.size_px,
         config.input_spec["pixel_mm"],
         STRENGTHS[config.augmentation],
         generator,
     )
     bmd, hu, depth = (
-        torch.from_numpy(column[index]).to(device) for column in (pairs.bmd_g_cm2, pairs.hu120, pairs.depth_mm)
+        torch.from_numpy(column[index]).to(lesson.device) for column in (pairs.bmd_g_cm2, pairs.hu120, pairs.depth_mm)
     )
     depth = depth * growth
     added_hu = torch.nan_to_num(hu * depth * (1 - 1 / growth) / REFERENCE_DEPTH_MM)  # a deeper body holds more
@@ -224,58 +219,9 @@ def batch_loss(
         bmd_hu=(bmd - calibration.offset_g_cm2) / calibration.slope_g_cm2_per_hu + added_hu,
         hu=hu,
         depth_mm=depth,
-        is_body=torch.from_numpy(pairs.is_body[index]).to(device),
+        is_body=torch.from_numpy(pairs.is_body[index]).to(lesson.device),
     )
-    return reading_loss(network(crops), target, config)
-
-
-class Target(NamedTuple):
-    """What a batch should be read as; `hu` and `depth_mm` are NaN where not known."""
-
-    bmd_hu: Tensor  # (n,) the vertebra's areal BMD, brought to HU by the inverse of the calibration
-    hu: Tensor  # (n,) trabecular attenuation
-    depth_mm: Tensor  # (n,)
-    is_body: Tensor  # (n,)
-
-
-def reading_loss(reading: Reading, target: Target, config: TrainingConfig) -> Tensor:
-    """Sum the losses of the areal attenuation, of its two factors, and of what BMD holds beyond it.
-
-    The uncertainty is that of the reading (attenuation times depth), by a beta-NLL: BMD scatters around it for reasons
-    that are not in the slice, which would hide a slice that shows no body. Without the losses of the two factors the
-    product is right with wrong factors: depth at its limit, attenuation too low.
-    """
-    exact = target.hu * target.depth_mm / REFERENCE_DEPTH_MM
-    areal = torch.where(exact.isfinite(), exact, target.bmd_hu - reading.beyond_hu.detach())
-    variance = reading.log_variance.exp() / HU_UNIT**2
-    squared = ((reading.areal_hu - areal) / HU_UNIT) ** 2
-    nll = (0.5 * (squared / variance + variance.log()) * variance.detach() ** config.beta).mean()
-    hu_loss = _smooth_l1(reading.attended_hu, target.hu, HU_UNIT, target.is_body)
-    depth_loss = _smooth_l1(reading.depth_mm, target.depth_mm, DEPTH_UNIT_MM, target.is_body)
-    beyond_loss = _smooth_l1(reading.beyond_hu, target.bmd_hu - areal, HU_UNIT, target.is_body)
-    return nll + config.auxiliary_weight * (hu_loss + depth_loss + beyond_loss)
-
-
-def sampling_weights(pairs: Pairs, config: TrainingConfig) -> NDArray[np.float64]:
-    """Chance of each slice to be drawn: fixed shares of drawings and of slices without a body, even over density."""
-    is_phantom = pairs.patient == PHANTOM
-    weights = np.zeros(len(pairs), dtype=np.float64)
-    for source, of_source in ((is_phantom, config.phantom_share), (~is_phantom, 1 - config.phantom_share)):
-        for kind, of_kind in ((pairs.is_body, 1 - config.no_body_share), (~pairs.is_body, config.no_body_share)):
-            chosen = source & kind
-            weights[chosen] = of_source * of_kind * _even_over_density(pairs.hu120[chosen], config.density_bin_hu)
-    return np.asarray(weights / weights.sum(), dtype=np.float64)
-
-
-def _even_over_density(hu120: NDArray[np.float32], bin_hu: float) -> NDArray[np.float64]:
-    """Chances that sum to 1 and do not follow how often a density occurs.
-
-    A density that hardly occurs is not repeated without end: its chance grows with the root of its count up to 50.
-    """
-    bins = np.floor(np.nan_to_num(hu120) / bin_hu).astype(np.int64)
-    _, where, counts = np.unique(bins, return_inverse=True, return_counts=True)
-    chance = np.asarray((np.sqrt(np.minimum(counts, 50)) / counts)[where], dtype=np.float64)
-    return np.asarray(chance / max(chance.sum(), 1e-12), dtype=np.float64)
+    return reading_loss(network(crops), target, config.auxiliary_weight, config.beta)
 
 
 def one_cycle(passed: float) -> float:
@@ -283,64 +229,6 @@ def one_cycle(passed: float) -> float:
     if passed < 0.25:
         return 0.04 + 0.96 * passed / 0.25
     return 0.5 * (1 + math.cos(math.pi * (passed - 0.25) / 0.75)) + 1e-4
-
-
-class Progress:
-    """What is done so far, kept beside the output until the checkpoint is written."""
-
-    def __init__(self, path: Path, key: str) -> None:
-        self.path = path
-        self.key = key
-        self.finished: list[State] = []
-        self.current: dict[str, Any] = {}
-
-    @classmethod
-    def of(cls, output: Path, config: TrainingConfig, provenance: Provenance) -> "Progress":
-        """Take up the progress of the same training, if there is any."""
-        key = json.dumps([dataclasses.asdict(config), dataclasses.asdict(provenance)], sort_keys=True)
-        progress = cls(output.with_name(output.name + ".progress"), key)
-        if progress.path.exists():
-            kept = torch.load(progress.path, weights_only=True)
-            if kept["key"] == key:
-                progress.finished, progress.current = kept["finished"], kept["current"]
-                logger.info("going on after %d finished members", len(progress.finished))
-        return progress
-
-    def resume(self, network: BmdCnn, optimizer: torch.optim.Optimizer) -> int:
-        """Restore the member at work and return its next step."""
-        if not self.current:
-            return 0
-        network.load_state_dict(self.current["network"])
-        optimizer.load_state_dict(self.current["optimizer"])
-        return int(self.current["step"])
-
-    def keep(self, network: BmdCnn, optimizer: torch.optim.Optimizer, step: int) -> None:
-        """Write the member at work."""
-        self.current = {"network": network.state_dict(), "optimizer": optimizer.state_dict(), "step": step}
-        self._write()
-
-    def finish(self, network: BmdCnn) -> State:
-        """File the member away and return its weights."""
-        self.finished.append({key: tensor.detach().cpu().clone() for key, tensor in network.state_dict().items()})
-        self.current = {}
-        self._write()
-        return self.finished[-1]
-
-    def forget(self) -> None:
-        """Remove the file: the checkpoint is written."""
-        self.path.unlink(missing_ok=True)
-
-    def _write(self) -> None:
-        partial = self.path.with_name(self.path.name + ".writing")
-        torch.save({"key": self.key, "finished": self.finished, "current": self.current}, partial)
-        partial.replace(self.path)
-
-
-def _smooth_l1(read: Tensor, known: Tensor, unit: float, is_body: Tensor) -> Tensor:
-    """Mean over the batch; slices without a body, or without a known value, count as 0."""
-    counted = is_body & known.isfinite()
-    difference = torch.where(counted, (read - known) / unit, 0.0)
-    return functional.smooth_l1_loss(difference, torch.zeros_like(difference))
 
 
 def _training_facts(config: TrainingConfig, provenance: Provenance, pairs: Pairs) -> dict[str, Any]:

@@ -3,7 +3,8 @@ import dataclasses
 import numpy as np
 import pytest
 
-from models.pairs import Pairs, read_pairs, split_by_patient
+from models.pairs import Pairs, Shares, read_pairs, sampling_weights, split_by_patient
+from models.phantom import draw_phantoms
 
 
 def columns(pairs: Pairs) -> dict[str, np.ndarray]:
@@ -77,3 +78,23 @@ def test_a_file_that_is_no_archive_is_refused(tmp_path):
 
     with pytest.raises(ValueError, match="cannot be read as an .npz file"):
         read_pairs(tmp_path / "pairs.npz")
+
+
+def test_rare_densities_are_drawn_more_often_than_they_occur(pairs):
+    hu120 = np.full_like(pairs.hu120, 130.0)
+    hu120[:12] = 30.0
+    skewed = dataclasses.replace(pairs, hu120=hu120)
+
+    weights = sampling_weights(skewed, Shares())
+
+    assert weights.sum() == pytest.approx(1.0)
+    assert weights[~pairs.is_body].sum() == pytest.approx(0.2)
+    assert weights[0] > 4 * weights[20]
+
+
+def test_drawings_fill_their_share_of_a_batch(pairs):
+    mixed = pairs.with_others(draw_phantoms(10, seed=1))
+
+    weights = sampling_weights(mixed, Shares(phantom=0.3))
+
+    assert weights[mixed.patient == "phantom"].sum() == pytest.approx(0.3)
