@@ -42,9 +42,9 @@ MAXIMUM_BEND_STEPS = 2  # radii steps between neighbouring rays
 
 _ANGLES = 2 * np.pi * np.arange(RAYS) / RAYS  # 0 towards patient left, growing towards posterior
 _RAYS = np.stack([np.sin(_ANGLES), np.cos(_ANGLES)], axis=1)  # (rays, 2) as row, column
-_TOWARDS_CANAL = _RAYS[:, 0] > 0.8  # within 37 degrees of posterior
-# bone goes on into the pedicles, so the posterior half says less about the body's ellipse
-_RAY_WEIGHTS = np.where((_RAYS[:, 0] > 0.3) & ~_TOWARDS_CANAL, 0.5, 1.0)
+_TOWARDS_CANAL = _RAYS[:, 0] > 0.9  # within 26 degrees of posterior: half the width of the canal
+# the posterior wall alone tells body from canal; beside it bone goes on into the pedicles and says little
+_RAY_WEIGHTS = np.select([_TOWARDS_CANAL, _RAYS[:, 0] > 0.3], [2.0, 0.5], 1.0)
 
 
 @dataclass(frozen=True, slots=True)
