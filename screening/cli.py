@@ -110,7 +110,7 @@ def demo(
     settings = _settings(None, workers=workers, device=device, scheduler=None)
     if not (folder / "simulated" / "truth.csv").exists():
         _simulate(folder / "simulated", patients=DEMO_PATIENTS, seed=DEMO_SEED, institution=1, matrix=256)
-    with as_file(files("screening.demo_data")) as real:
+    with as_file(files("screening").joinpath("demo_data")) as real:
         result = _sweep([folder / "simulated" / "archive", real], place, settings, retry_failed=False)
     _import_dxa(folder / "simulated" / "dxa.csv", place, settings)
     show_sweep(console, result)

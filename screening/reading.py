@@ -15,7 +15,7 @@ from screening.config import Settings
 from screening.errors import Excluded, Exclusion
 from screening.imaging.attenuation import TissueAnchors, is_enhanced, measure_trabecular, tissue_anchors
 from screening.imaging.eligibility import SeriesExclusion, judge_series
-from screening.imaging.evidence import evidence_png
+from screening.imaging.evidence import LevelEvidence, evidence_png
 from screening.imaging.hounsfield import Volume, read_volume
 from screening.imaging.lumbar import LevelCertainty, Localizer, LumbarSpine, Vertebra
 from screening.imaging.model_input import KvpScale, crops, kvp_scale
@@ -147,8 +147,11 @@ def _not_needed(series: Series) -> SeriesExclusion:
     return SeriesExclusion(series.series_instance_uid, Exclusion.BETTER_SERIES_CHOSEN, "")
 
 
-def _shown(patient: PatientBmd) -> tuple[tuple[Vertebra, object, float | None, bool], ...]:
-    return tuple((level.vertebra, level.trabecular, level.bmd_g_cm2, level.problem is None) for level in patient.levels)
+def _shown(patient: PatientBmd) -> tuple[LevelEvidence, ...]:
+    return tuple(
+        LevelEvidence(level.vertebra, level.trabecular, level.bmd_g_cm2, level.problem is None)
+        for level in patient.levels
+    )
 
 
 def _study_warnings(

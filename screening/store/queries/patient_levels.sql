@@ -1,7 +1,7 @@
 -- What was read in each vertebra of a patient's newest study?
 SELECT
     level,
-    round(attenuation_hu)::INTEGER AS "trabecular HU",
+    round(vertebra.attenuation_hu)::INTEGER AS "trabecular HU",
     round(attended_hu)::INTEGER AS "HU the CNN attended",
     round(body_depth_mm, 1) AS "depth mm",
     round(vertebra.bmd_cnn, 3) AS "BMD_CNN g/cm2",
