@@ -99,6 +99,13 @@ def is_enhanced(anchors: TissueAnchors, settings: EligibilitySettings) -> bool |
     return anchors.aorta_hu >= settings.enhanced_aorta_hu
 
 
+def contrast_facts(anchors: TissueAnchors) -> str:
+    """What the pixels say about contrast, for the books."""
+    aorta = "not found" if anchors.aorta_hu is None else f"{anchors.aorta_hu:.0f} HU"
+    kidneys = "not bright" if anchors.kidney_hu is None else f"{anchors.kidney_hu:.0f} HU"
+    return f"aorta {aorta}, kidneys {kidneys}"
+
+
 def _interior(volume: Volume, outline: BodyOutline) -> NDArray[np.bool_]:
     """Pixels (rows, columns) of the region of interest; small bodies keep their inner half."""
     rows = np.arange(volume.hu.shape[1], dtype=np.float64)[:, None] * volume.spacing_mm[1]

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import binary_opening, gaussian_filter, label, map_coordinates
+from scipy.ndimage import binary_opening, gaussian_filter, label, map_coordinates, uniform_filter1d
 
 from screening.imaging.hounsfield import Volume
 from screening.imaging.lumbar import Vertebra
@@ -36,7 +36,8 @@ STEP_PENALTY = 0.28  # HU per mm2 of sideways movement between slabs: 28 HU for 
 MAXIMUM_STEP_MM = 9.0
 MINIMUM_SLABS = 5
 MINIMUM_SCORE_HU = 29.0  # chosen so that tracks laid through bowel, muscle, cava or kidney fail
-MAXIMUM_VARIATION_HU = 5.0  # median absolute deviation along the vessel
+MAXIMUM_VARIATION_HU = 4.0  # median absolute deviation along the vessel, after a moving mean over 15 mm
+NEIGHBOURING_SLABS = 3
 
 KIDNEY_LEVELS = frozenset({"T12", "L1", "L2", "L3"})
 KIDNEY_GRID_MM = 3.0
@@ -75,7 +76,8 @@ def aorta_hu(volume: Volume, vertebrae: tuple[Vertebra, ...]) -> float | None:
     score = np.median([slab.score_hu[place] for slab, place in zip(slabs, track, strict=True)])
     blood = np.array([_core_hu(slab, place) for slab, place in zip(slabs, track, strict=True)])
     median = float(np.median(blood))
-    if score < MINIMUM_SCORE_HU or np.median(np.abs(blood - median)) > MAXIMUM_VARIATION_HU:
+    variation = np.median(np.abs(uniform_filter1d(blood, NEIGHBOURING_SLABS) - median))
+    if score < MINIMUM_SCORE_HU or variation > MAXIMUM_VARIATION_HU:
         return None
     return median
 

@@ -8,7 +8,7 @@ from dicom_files import found
 
 from screening.archive.header import read_header
 from screening.archive.index import Series
-from screening.imaging.attenuation import TissueAnchors, is_enhanced, measure_trabecular, tissue_anchors
+from screening.imaging.attenuation import TissueAnchors, contrast_facts, is_enhanced, measure_trabecular, tissue_anchors
 from screening.imaging.eligibility import EligibilitySettings
 from screening.imaging.hounsfield import Volume, read_volume
 from screening.imaging.lumbar import Vertebra
@@ -172,6 +172,12 @@ def test_enhancement_begins_at_90_hu_in_the_aorta(aorta_hu, expected):
     anchors = TissueAnchors(air_hu=-1000.0, fat_hu=-100.0, muscle_hu=55.0, aorta_hu=aorta_hu)
 
     assert is_enhanced(anchors, EligibilitySettings()) is expected
+
+
+def test_facts_of_contrast_name_both_witnesses():
+    anchors = TissueAnchors(air_hu=None, fat_hu=None, muscle_hu=None, aorta_hu=None, kidney_hu=141.2)
+
+    assert contrast_facts(anchors) == "aorta not found, kidneys 141 HU"
 
 
 def test_one_bright_flank_is_bowel_not_a_kidney(trunk):
