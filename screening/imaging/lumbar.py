@@ -72,13 +72,11 @@ def find_lumbar_spine(volume: Volume) -> LumbarSpine:
     discs = _discs(levels.coordinate)
     if len(discs) <= LEAST_BODIES or not _holds(levels, gate=1):
         raise Excluded(Exclusion.NO_LUMBAR, facts)
-    pairs = (
-        (body, (discs[body], discs[body + 1]))
-        for body in reversed(range(len(LEVELS)))
-        if {body, body + 1} <= discs.keys()
-    )
-    found = [_vertebra(volume, spine, levels, body, ends) for body, ends in pairs]
-    vertebrae = tuple(vertebra for vertebra in found if vertebra is not None)
+    bodies = [body for body in reversed(range(len(LEVELS))) if {body, body + 1} <= discs.keys()]
+    found = {body: _vertebra(volume, spine, levels, body, (discs[body], discs[body + 1])) for body in bodies}
+    vertebrae = tuple(vertebra for vertebra in found.values() if vertebra is not None)
+    cut = [LEVELS[body] for body, vertebra in found.items() if vertebra is None]
+    facts += f", cut by the edge: {' '.join(cut)}" if cut else ""
     if sum(vertebra.level.startswith("L") for vertebra in vertebrae) < LEAST_BODIES:
         raise Excluded(Exclusion.NO_LUMBAR, facts)
     return LumbarSpine(vertebrae, _certainty(levels, vertebrae), facts)

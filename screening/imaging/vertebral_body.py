@@ -36,7 +36,7 @@ PLATE_DEPTH, PLATE_SPREAD, PLATE_RANGE = 0.14, 0.08, (0.02, 0.30)
 PLATE_PRIOR_HU = 7.5  # lost at one spread; an end plate stands 50-150 HU above its surroundings
 RIDGE_SD_MM, BACKGROUND_SD_MM = 1.0, 8.0
 BEYOND_DISC_MM = 2  # the fall from end plate to disc is complete at the disc's centre
-LEAST_FALL_MM = 2  # of image beyond an end plate: else the body is cut by the edge of the volume
+LEAST_FALL_HU = 15.0  # from an end plate whose disc is not in the volume: less is trabeculae at its edge
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +77,9 @@ def _end_plate(column: NDArray[np.float64], disc: float, pitch: float) -> float 
     contrast[(depth < PLATE_RANGE[0]) | (depth > PLATE_RANGE[1])] = -np.inf
     plate = int(contrast.argmax())
     fall = ridge[max(round(disc) - BEYOND_DISC_MM, 0) : plate + 1][::-1]
-    if not np.isfinite(contrast[plate]) or len(fall) <= LEAST_FALL_MM:
+    if not np.isfinite(contrast[plate]) or not len(fall):
+        return None
+    if disc < BEYOND_DISC_MM and fall[0] - fall.min() < LEAST_FALL_HU:
         return None
     half = (fall[0] + fall.min()) / 2.0
     after = int(np.argmax(fall <= half))
