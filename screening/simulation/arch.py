@@ -82,7 +82,7 @@ def _transverse_depth(
     reach = arch.transverse_reach_mm
     along = np.clip((u - pillar) / max(reach - pillar, 1.0), 0.0, 1.0)
     thick = arch.transverse_mm * (0.62 - 0.2 * along)
-    in_plane = thick - _to_segment(u, v, (pillar, rear - 4.0), (reach - 2.0, rear + 3.0))
+    in_plane = thick - _to_segment(u, v, (pillar, rear - arch.transverse_root_mm), (reach - 2.0, rear + 3.0))
     return np.asarray(np.minimum(in_plane, height * (0.18 - np.abs(w - 0.12 - 0.06 * along))), np.float32)
 
 
@@ -91,8 +91,13 @@ def _sacral_depth(vertebra: VertebraShape, arch: Posterior, local: Frame) -> Flo
     height, back = vertebra.height_mm, vertebra.depth_mm / 2.0
     u, v, w = np.abs(local.u), local.v - back, local.w / height
     half_width = vertebra.outline_mm[0]
-    wing = _ellipsoid(u - half_width - 9.0, v - 0.15 * back, (w + 0.12) * height,
-                      (24.0, 0.5 * back + 10.0, 0.72 * height))  # fmt: skip
+    spread = {"S1": 1.0, "S2": 0.75, "S3": 0.5}[vertebra.level]
+    wing = _ellipsoid(
+        u - half_width - 9.0 * spread,
+        v - 0.15 * back,
+        (w + 0.20) * height,
+        (24.0 * spread, (0.5 * back + 10.0) * spread, 0.60 * height),
+    )
     roof = 4.5 - _to_segment(u, v, (half_width * 0.8, 6.0), (0.0, arch.canal_depth_mm + 3.0))
     roof = np.minimum(roof, height * (0.62 - np.abs(w)))
     crest = np.minimum(3.0 - _to_segment(u, v, (0.0, arch.canal_depth_mm), (0.0, arch.canal_depth_mm + 11.0)),

@@ -152,8 +152,8 @@ def _plan(patient: Patient, anatomy: Anatomy, protocol: Protocol, rng: Generator
     enhanced = str(
         rng.choice(["only", "also", "no"], p=[ENHANCED_ONLY, ENHANCED_TOO, 1 - ENHANCED_ONLY - ENHANCED_TOO])
     )
-    top = anatomy.spine.level("T11").centre_mm[2] + rng.normal(0.0, 8.0)
-    bottom = anatomy.spine.level("S2").centre_mm[2] + rng.normal(0.0, 8.0)
+    top = anatomy.spine.level("T11").centre_mm[2] + rng.normal(10.0, 8.0)
+    bottom = anatomy.spine.level("S2").centre_mm[2] + rng.normal(-10.0, 8.0)
     if rng.random() < PARTIAL_COVERAGE:  # an upper abdomen that ends among the lumbar bodies
         bottom = anatomy.spine.level(str(rng.choice(["L1", "L2", "L3"]))).centre_mm[2]
     z = np.arange(top, bottom, -protocol.spacing_mm)

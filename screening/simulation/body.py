@@ -26,7 +26,7 @@ def body_part(vertebra: VertebraShape, at: Sampling) -> Part | None:
 
 def body_share(vertebra: VertebraShape, at: Sampling) -> Floats:
     """Return the share of each voxel inside the body of one vertebra, cortex included."""
-    side, end = _body_depths(vertebra, frame(vertebra, at))
+    side, end = body_depths(vertebra, frame(vertebra, at))
     return share_inside(side, at.edge_mm) * share_inside(end, at.edge_z_mm)
 
 
@@ -36,7 +36,7 @@ def lay_body(tissue: Tissue, vertebra: VertebraShape, inside_arch: Floats, at: S
     if part is None:
         return
     local = frame(vertebra, at.crop(part))
-    side, end = _body_depths(vertebra, local)
+    side, end = body_depths(vertebra, local)
     share = share_inside(side, at.edge_mm) * share_inside(end, at.edge_z_mm)
     inner_side = share_inside(side - vertebra.cortex_mm, at.edge_mm)
     inner = inner_side * share_inside(end - vertebra.end_plate_mm, at.edge_z_mm)
@@ -55,7 +55,7 @@ def lay_disc(tissue: Tissue, above: VertebraShape, below: VertebraShape, at: Sam
     if part is None:
         return
     upper = frame(above, at.crop(part))
-    lower = frame(below, upper.at)
+    lower = frame(below, at.crop(part))
     turn = upper.turn
     outer = above.outline_mm[turn] + above.disc_bulge_mm
     inside = share_inside((outer - upper.radius) * above.outline_cosine[turn], at.edge_mm)
@@ -87,8 +87,8 @@ def texture_index(vertebra: VertebraShape, u: Floats, v: Floats, w: Floats) -> t
     )
 
 
-def _body_depths(vertebra: VertebraShape, at: Frame) -> tuple[Floats, Floats]:
-    """Depth below the side wall and below the nearer end plate, mm."""
+def body_depths(vertebra: VertebraShape, at: Frame) -> tuple[Floats, Floats]:
+    """Return the depth below the side wall and below the nearer end plate, mm."""
     half, turn, radius = np.float32(0.5 * vertebra.height_mm), at.turn, at.radius
     height = np.clip(at.w / half, -1.2, 1.2)
     rim = np.where(height > 0, vertebra.upper_rim_mm[turn], vertebra.lower_rim_mm[turn])

@@ -13,6 +13,7 @@ from numpy.random import Generator, SeedSequence
 
 MG_CM3_PER_HU = 0.85  # at 120 kVp, intercept about 0 (143.6 mg/cm3 at 165 HU, 100.8 at 117 HU)
 ATTENUATION_SD_HU = 40.0  # between people of one age; 38-44 HU reported
+REFERRAL_HU = -12.0  # patients in hospital are frailer than screened people: 33 % osteoporosis in a UK CT+DXA cohort
 ATTENUATION_LIMITS_HU = (20.0, 300.0)
 AGE_LIMITS_YEARS = (40.0, 92.0)
 AGES_YEARS = (40.0, 50.0, 60.0, 70.0, 80.0, 90.0)
@@ -46,8 +47,8 @@ class Institution:
 
 
 INSTITUTIONS = {
-    1: Institution(mean_age_years=68.0, sd_age_years=11.0, women_share=0.62, mean_body_mass_index=25.0),
-    2: Institution(mean_age_years=70.0, sd_age_years=11.0, women_share=0.55, mean_body_mass_index=27.0),
+    1: Institution(mean_age_years=68.0, sd_age_years=11.0, women_share=0.64, mean_body_mass_index=25.0),
+    2: Institution(mean_age_years=71.0, sd_age_years=11.0, women_share=0.55, mean_body_mass_index=27.0),
 }
 
 
@@ -100,7 +101,7 @@ def draw_patient(seed: int, institution: int, number: int) -> Patient:
     girth = np.sqrt(bmi / 25.0)
     width = (325.0 if sex == "F" else 342.0) * girth * (1.0 + 0.04 * rng.normal())
     depth = (222.0 if sex == "F" else 234.0) * girth**1.5 * (1.0 + 0.05 * rng.normal())
-    hu = expected_attenuation_hu(age, sex) + ATTENUATION_SD_HU * rng.normal() + 0.8 * (bmi - 25.0)
+    hu = expected_attenuation_hu(age, sex) + ATTENUATION_SD_HU * rng.normal() + REFERRAL_HU + 0.5 * (bmi - 25.0)
     wear = 1.0 / (1.0 + np.exp(-(age - 66.0) / 9.0 - 0.9 * rng.normal()))
     chalk = 1.0 / (1.0 + np.exp(-(age - 72.0) / 7.0 - 1.2 * rng.normal()))
     return Patient(

@@ -8,16 +8,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from screening.simulation.body import body_share, cancellous_mg
+from screening.simulation.body import body_depths, body_share, cancellous_mg
 from screening.simulation.cohort import MG_CM3_PER_HU, Patient, Stream
-from screening.simulation.lattice import Sampling, sampling
+from screening.simulation.lattice import Frame, Sampling, sampling
 from screening.simulation.spine import render_spine
-from screening.simulation.vertebrae import MEASURED_LEVELS, Floats, Spine, VertebraShape
+from screening.simulation.vertebrae import MEASURED_LEVELS, Spine, VertebraShape
 from screening.simulation.vessels import Calcium
 
 GRID_MM = 2.0
 DXA_PRECISION = 0.01  # relative SD; CV 1.08 % Hologic, 1.22 % Lunar
 ROI_HALF_HEIGHT_MM = 5.0
+END_PLATE_MARGIN_MM = 2.0
 ROI_MARGIN_MM = 4.5  # from the outer surface: cortex and partial volume stay outside
 REFERENCE_MEAN_G_CM2, REFERENCE_SD_G_CM2 = 1.047, 0.110  # Hologic-type L1-L4, white women
 
@@ -93,15 +94,10 @@ def trabecular_hu(vertebra: VertebraShape) -> float:
     """Return the mean attenuation at 120 kVp of the interior within 5 mm of mid-height, HU."""
     grid = np.arange(-28.0, 28.0, 1.5, dtype=np.float32)
     w, v, u = np.meshgrid(np.arange(-ROI_HALF_HEIGHT_MM, 5.1, 1.25, dtype=np.float32), grid, grid, indexing="ij")
-    inside = _outline_radius(vertebra, u, v) - np.hypot(u, v) > ROI_MARGIN_MM
+    side, end = body_depths(vertebra, Frame(u, v, w))
+    inside = (side > ROI_MARGIN_MM) & (end > END_PLATE_MARGIN_MM)
     mineral = cancellous_mg(vertebra, u[inside], v[inside], w[inside])
     return float(mineral.mean()) / MG_CM3_PER_HU + vertebra.marrow_hu
-
-
-def _outline_radius(vertebra: VertebraShape, u: Floats, v: Floats) -> Floats:
-    turns = np.arctan2(v, u) / (2.0 * np.pi)
-    index = np.rint(turns * len(vertebra.outline_mm)).astype(int) % len(vertebra.outline_mm)
-    return np.asarray(vertebra.outline_mm[index] * (1.0 - vertebra.waist))
 
 
 def _on_axis(vertebra: VertebraShape, w_mm: float) -> float:

@@ -70,12 +70,11 @@ class Tissue:
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """Coordinates of grid points in one vertebra's axes, mm."""
+    """Coordinates of points in one vertebra's axes, mm."""
 
     u: Floats  # to the left
     v: Floats  # to posterior
     w: Floats  # to cranial
-    at: Sampling
 
     @property
     def radius(self) -> Floats:
@@ -93,7 +92,7 @@ def frame(vertebra: VertebraShape, at: Sampling) -> Frame:
     """Turn grid points into a vertebra's own axes."""
     dx, dy, dz = (p - np.float32(c) for p, c in zip((at.x, at.y, at.z), vertebra.centre_mm, strict=True))
     u, v, w = (row[0] * dx + row[1] * dy + row[2] * dz for row in vertebra.axes)
-    return Frame(u, v, w, at)
+    return Frame(u, v, w)
 
 
 def part_around(

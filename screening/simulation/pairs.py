@@ -21,7 +21,7 @@ DISCS_PER_PATIENT = 3
 BODY_REACH_MM = 8.0
 JITTER_SD_MM = 2.0  # of the body centre a localiser reports
 THICKNESSES_MM = (1.0, 3.0, 5.0)
-GAIN_SD, OFFSET_SD_HU = 0.015, 3.0  # calibration of scanners
+GAIN_SD, OFFSET_SD_HU = 0.02, 3.0  # calibration of scanners
 BRIGHT_VESSELS = 0.1  # share of patients whose vessels and kidneys carry contrast; their bone is left as it is
 
 
@@ -100,9 +100,10 @@ def _render_crop(anatomy: Anatomy, level: str, is_body: bool, rng: Generator) ->
     steps = (np.arange(CROP_PX) - (CROP_PX - 1) / 2.0) * PIXEL_MM
     thickness, kvp = float(rng.choice(THICKNESSES_MM)), int(rng.choice(list(KVP_SHARES), p=list(KVP_SHARES.values())))
     slab = render_slab(anatomy, x + steps, y + steps, float(z), thickness)
-    hu = attenuation_hu(slab.soft_hu, slab.mineral_mg, kvp)
+    mineral = slab.mineral_mg * np.float32(rng.normal(1.0, GAIN_SD))
+    hu = attenuation_hu(slab.soft_hu, mineral, kvp)
     kernel = Kernel("", rng.uniform(0.4, 1.1), rng.uniform(0.0, 0.8), 1.0, 0.0)
     seen = blur(hu, kernel, PIXEL_MM)
     noise = noise_tiles(CROP_PX, rng.uniform(0.5, 1.1), rng, 1)[0] * np.float32(rng.uniform(4.0, 30.0))
-    reported = (seen + noise) * np.float32(rng.normal(1.0, GAIN_SD)) + np.float32(rng.normal(0.0, OFFSET_SD_HU))
+    reported = seen + noise + np.float32(rng.normal(0.0, OFFSET_SD_HU))
     return scale_to_120_kv(np.asarray(reported, np.float32), HU_FACTOR_TO_120_KV[kvp])

@@ -98,8 +98,8 @@ class Scanner:
 
     model: ScannerModel
     station: str
-    offset_hu: float
-    gain: float
+    offset_hu: float  # of water; air is calibrated every morning
+    mineral_gain: float  # spectrum against the nominal one
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +133,7 @@ def fleet(seed: int, institution: int) -> tuple[Scanner, ...]:
     rng = np.random.default_rng(np.random.SeedSequence([seed, institution, 0x5CA]))
     models = [model for model, _ in FLEETS.get(institution, FLEETS[1])]
     return tuple(
-        Scanner(model, f"CT{institution}{i:02d}", float(rng.normal(0.0, 2.5)), float(rng.normal(1.0, 0.012)))
+        Scanner(model, f"CT{institution}{i:02d}", float(rng.normal(0.0, 2.5)), float(rng.normal(1.0, 0.02)))
         for i, model in enumerate(models, start=1)
     )
 
@@ -179,13 +179,13 @@ def reconstruct(
     tiles = noise_tiles(protocol.matrix, kernel.grain_mm / protocol.pixel_mm, rng)
     strength = _noise_map(x, y, protocol) * (protocol.noise_hu * kernel.noise)
     diameter = float(np.sqrt(patient.torso_width_mm * patient.torso_depth_mm))
-    hardening = 1.0 - HARDENING_PER_MM * (diameter - EFFECTIVE_DIAMETER_MM)
+    response = protocol.scanner.mineral_gain * (1.0 - HARDENING_PER_MM * (diameter - EFFECTIVE_DIAMETER_MM))
     series = np.empty(shape, np.int16)
     for image, slab in zip(series, slabs, strict=True):
-        hu = attenuation_hu(slab.soft_hu, slab.mineral_mg * np.float32(hardening), protocol.kvp_kv)
+        hu = attenuation_hu(slab.soft_hu, slab.mineral_mg * np.float32(response), protocol.kvp_kv)
         hu = np.where(hu < -990.0, table, hu)
         seen = blur(hu, kernel, protocol.pixel_mm) + strength * _shifted(tiles, rng)
-        seen = (seen + 1000.0) * protocol.scanner.gain - 1000.0 + protocol.scanner.offset_hu
+        seen = seen + protocol.scanner.offset_hu * np.clip(1.0 + seen / 1000.0, 0.0, 1.0)
         image[:] = np.clip(np.rint(seen), *HU_LIMITS)
     return series
 

@@ -88,7 +88,7 @@ def _draw_rib(
     )
     steep = rng.uniform(0.45, 0.75) + (0.12 if level == "T12" else 0.0)
     drop = 0.2 * np.minimum(s, 30.0) + steep * np.clip(s - 30.0, 0.0, None)
-    z = z0 + 5.0 - drop + 0.0035 * np.clip(s - 190.0, 0.0, None) ** 2
+    z = z0 - 3.0 - drop + 0.0035 * np.clip(s - 190.0, 0.0, None) ** 2
     return Rib(np.column_stack([xy, z]), rng.uniform(6.0, 8.5) * size, rng.uniform(10.5, 14.0) * size)
 
 

@@ -37,7 +37,8 @@ def _lay_canal(tissue: Tissue, spine: Spine, vertebra: VertebraShape, at: Sampli
     part = part_around(vertebra, at, low, high)
     if part is None:
         return
-    local, canal = frame(vertebra, at.crop(part)), tissue.view(part)
+    here, canal = at.crop(part), tissue.view(part)
+    local = frame(vertebra, here)
     near = share_inside(reach - np.abs(local.w), at.edge_z_mm)
 
     def oval(half_width: float, half_depth: float) -> Floats:
@@ -46,6 +47,6 @@ def _lay_canal(tissue: Tissue, spine: Spine, vertebra: VertebraShape, at: Sampli
 
     canal.lay(oval(width + 2.0, depth + 1.0), spine.epidural_hu)
     canal.lay(oval(0.72 * width, 0.78 * depth), spine.sac_hu)
-    cord = np.clip((local.at.z - spine.cord_end_z_mm) / 8.0, 0.0, 1.0)
+    cord = np.clip((here.z - spine.cord_end_z_mm) / 8.0, 0.0, 1.0)
     if float(cord.max()) > 0.0:
         canal.lay(oval(0.40 * width, 0.42 * depth) * cord, spine.cord_hu)

@@ -23,12 +23,12 @@ MEASURED_LEVELS = ("L1", "L2", "L3", "L4")
 # Distance from each body centre to the next one cranial, mm (VerSe landmarks; sacrum and above T11 rounded).
 PITCH_MM = {"S3": 22, "S2": 25, "S1": 31, "L5": 31.7, "L4": 33.8, "L3": 34.1, "L2": 33.4, "L1": 31, "T12": 29.8,
             "T11": 27.5, "T10": 26.0}  # fmt: skip
-WIDTH_MM = {"S3": 30, "S2": 36, "S1": 49, "L5": 50, "L4": 47.5, "L3": 45, "L2": 43, "L1": 41.5, "T12": 40, "T11": 37,
+WIDTH_MM = {"S3": 24, "S2": 30, "S1": 48, "L5": 50, "L4": 47.5, "L3": 45, "L2": 43, "L1": 41.5, "T12": 40, "T11": 37,
             "T10": 34, "T9": 32}  # fmt: skip
-DEPTH_MM = {"S3": 14, "S2": 19, "S1": 31, "L5": 36, "L4": 36.5, "L3": 36, "L2": 35, "L1": 34, "T12": 32.5, "T11": 32,
+DEPTH_MM = {"S3": 12, "S2": 17, "S1": 31, "L5": 36, "L4": 36.5, "L3": 36, "L2": 35, "L1": 34, "T12": 32.5, "T11": 32,
             "T10": 31, "T9": 30}  # fmt: skip
 # Lean of the body axis to posterior on the way up, degrees: lordosis about 55 degrees between L1 and S1.
-LEAN_DEG = {"S3": -62, "S2": -52, "S1": -41, "L5": -17, "L4": -3, "L3": 5, "L2": 10, "L1": 12, "T12": 10, "T11": 6,
+LEAN_DEG = {"S3": -68, "S2": -58, "S1": -45, "L5": -18, "L4": -3, "L3": 6, "L2": 11, "L1": 13, "T12": 11, "T11": 6,
             "T10": 2, "T9": -2}  # fmt: skip
 TRANSVERSE_REACH_MM = {"L5": 42, "L4": 41, "L3": 45, "L2": 41, "L1": 37, "T12": 24, "T11": 26, "T10": 28, "T9": 29}
 LEVEL_OFFSET_HU = {"L1": 4.0, "L2": 0.0, "L3": -5.0, "L4": 1.0}  # L1 above L3 (236 and 227 HU in young women)
@@ -62,6 +62,7 @@ class Posterior:
     spinous_drop: float  # share of the body height by which the tip lies below its base
     transverse_reach_mm: float
     transverse_mm: float
+    transverse_root_mm: float  # how far in front of the pedicle's end the process begins
     asymmetry: float
     roughness_mm: float  # SD of the surface
     cortex_mm: float
@@ -304,9 +305,9 @@ def _draw_posterior(
     gap = {"L5": 17.0, "L4": 15.0, "L3": 14.0, "L2": 13.4, "L1": 13.0}.get(level, 12.5)
     return Posterior(
         pedicle_gap_mm=about(gap, 0.05),
-        pedicle_width_mm=about({"L5": 15.0, "L4": 11.5, "L3": 10.0, "L2": 9.0}.get(level, 8.2)),
+        pedicle_width_mm=about({"L5": 17.0, "L4": 11.5, "L3": 10.0, "L2": 9.0}.get(level, 8.2)),
         pedicle_height_mm=about(15.0 if lumbar else 15.5),
-        canal_depth_mm=about(17.0 if lumbar else 16.0),
+        canal_depth_mm=about({"S1": 13.0, "S2": 10.0, "S3": 8.0}.get(level, 17.0 if lumbar else 16.0)),
         canal_width_mm=about(24.0 if lumbar else 21.0),
         lamina_mm=about(6.5),
         facet_mm=about(7.2 + 2.5 * worn, 0.12),
@@ -314,10 +315,11 @@ def _draw_posterior(
         spinous_mm=about(6.8, 0.15),
         spinous_drop=rng.uniform(0.05, 0.35) if lumbar else rng.uniform(0.5, 0.9),
         transverse_reach_mm=about(TRANSVERSE_REACH_MM.get(level, 40.0), 0.08),
-        transverse_mm=about(5.5, 0.15),
+        transverse_mm=about(11.0 if level == "L5" else 5.5, 0.15),
+        transverse_root_mm=about(11.0 if level == "L5" else 4.0),
         asymmetry=float(rng.normal(0.0, 0.03)),
         roughness_mm=rng.uniform(0.2, 0.8) * (0.6 + 0.8 * worn),
         cortex_mm=float(np.clip(rng.normal(1.6, 0.25), 1.0, 2.6)),
         cortex_mg=quality.posterior_cortex_mg,
-        cancellous_mg=quality.posterior_mg * (0.5 if level.startswith("S") else 1.0),
+        cancellous_mg=quality.posterior_mg * (0.7 if level.startswith("S") else 1.0),
     )

@@ -82,7 +82,7 @@ def test_thin_slices_are_noisier_by_the_square_root_of_their_thickness():
 def test_a_scanner_keeps_its_calibration_for_all_its_patients():
     assert fleet(1, 1) == fleet(1, 1)
     assert fleet(1, 1) != fleet(1, 2)
-    assert all(abs(scanner.gain - 1.0) < 0.06 and abs(scanner.offset_hu) < 12.0 for scanner in fleet(1, 1))
+    assert all(abs(scanner.mineral_gain - 1.0) < 0.08 and abs(scanner.offset_hu) < 12.0 for scanner in fleet(1, 1))
 
 
 def test_contrast_brightens_aorta_and_kidney_but_hardly_bone():
