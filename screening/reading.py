@@ -13,7 +13,7 @@ from typing import Final
 from screening.archive.index import Instance, Series, Study, age_at_study_years
 from screening.config import Settings
 from screening.errors import Excluded, Exclusion
-from screening.imaging.attenuation import TissueAnchors, is_enhanced, measure_trabecular, tissue_anchors
+from screening.imaging.attenuation import TissueAnchors, contrast_facts, is_enhanced, measure_trabecular, tissue_anchors
 from screening.imaging.eligibility import SeriesExclusion, judge_series
 from screening.imaging.evidence import LevelEvidence, evidence_png
 from screening.imaging.hounsfield import Volume, read_volume
@@ -98,7 +98,7 @@ def read_series(series: Series, localizer: Localizer, predictor: Predictor, sett
     anchors = tissue_anchors(volume, spine.vertebrae)
     enhanced = is_enhanced(anchors, settings.eligibility)
     if enhanced and not settings.eligibility.allow_enhanced:
-        raise Excluded(Exclusion.CONTRAST, f"aorta {anchors.aorta_hu:.0f} HU")
+        raise Excluded(Exclusion.CONTRAST, contrast_facts(anchors))
     scale = kvp_scale(volume.kvp_kv)
     patient = patient_bmd(
         [read_level(volume, vertebra, predictor, scale.factor) for vertebra in spine.vertebrae],

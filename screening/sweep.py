@@ -19,7 +19,7 @@ import duckdb
 import structlog
 from distributed import Client
 
-from screening.archive.folder import changes, walk
+from screening.archive.folder import changes, require_folders, walk
 from screening.archive.index import unpack_study
 from screening.cluster import Done, connected, stream
 from screening.config import Settings
@@ -98,6 +98,7 @@ def run_sweep(
     Raises:
         UserError: another sweep holds the database, an archive or the checkpoint cannot be read.
     """
+    require_folders(archives)
     facts = load_predictor(settings.prediction.checkpoint, "cpu").facts
     place.create()
     plugin = ReadersPlugin(settings.prediction.checkpoint, settings.prediction.device)

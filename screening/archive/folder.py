@@ -9,18 +9,24 @@ from screening.archive.header import FoundFile
 from screening.errors import UserError
 
 
+def require_folders(archives: Sequence[Path]) -> None:
+    """Refuse a wrong path or a mount that is not there before anything is judged vanished.
+
+    Raises:
+        UserError: an archive is no folder.
+    """
+    for archive in archives:
+        if not archive.is_dir():
+            raise UserError(f"Expected a folder to sweep, found none at {archive}: check the path or the mount.")
+
+
 def walk(archives: Sequence[Path]) -> Iterator[FoundFile]:
     """Yield every regular file below the archives, folders in name order, each real folder once.
 
     Symbolic links are followed; a loop ends because a folder is known by device and inode.
-
-    Raises:
-        UserError: an archive is no folder that can be listed.
     """
     seen: set[tuple[int, int]] = set()
     for archive in archives:
-        if not archive.is_dir():
-            raise UserError(f"Expected a folder to sweep, found none at {archive}: check the path or the mount.")
         yield from _walk_folder(archive.absolute(), seen)
 
 

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from screening.archive.folder import changes, walk
+from screening.archive.folder import changes, require_folders, walk
 from screening.archive.header import FoundFile
 from screening.errors import UserError
 
@@ -44,7 +44,7 @@ def test_a_name_that_is_no_text_is_found(tmp_path: Path) -> None:
 
 def test_a_missing_archive_is_said(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="Expected a folder"):
-        list(walk([tmp_path / "none"]))
+        require_folders([tmp_path, tmp_path / "none"])
 
 
 def test_what_changed_is_new_or_differs_in_size_or_time() -> None:

@@ -1,0 +1,134 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+from dicom_files import ct_slice, found, write
+from numpy.typing import NDArray
+
+from screening.archive.folder import walk
+from screening.archive.header import read_header
+from screening.archive.index import Series, Study, series_of
+from screening.config import PredictionSettings, Settings
+from screening.errors import Excluded, Exclusion
+from screening.imaging.eligibility import EligibilitySettings, SeriesExclusion
+from screening.imaging.hounsfield import Volume
+from screening.imaging.lumbar import LevelCertainty, LumbarSpine, find_lumbar_spine
+from screening.prediction.inference import Predictor, SlicePredictions, load_predictor
+from screening.reading import StudyReading, failure_of, outcome_of, read_study, study_exclusion
+
+
+@pytest.fixture(scope="session")
+def predictor() -> Predictor:
+    return load_predictor(device="cpu")
+
+
+@pytest.fixture(scope="session")
+def studies(simulated: Path) -> list[Study]:
+    series: dict[str, list[Series]] = {}
+    for (study, _), one in series_of(read_header(file) for file in walk([simulated / "archive"])).items():
+        series.setdefault(study, []).append(one)
+    return [Study(study, tuple(members)) for study, members in sorted(series.items())]
+
+
+@pytest.fixture(scope="session")
+def measurable(studies: list[Study], predictor: Predictor) -> Study:
+    """A study that is measured with the default settings."""
+    outcomes = {study: outcome_of(study, find_lumbar_spine, predictor, Settings()) for study in studies}
+    return next(study for study, outcome in outcomes.items() if outcome.reading and outcome.reading.measured)
+
+
+def test_every_series_is_measured_or_has_a_reason(studies: list[Study], predictor: Predictor) -> None:
+    for study in studies:
+        outcome = outcome_of(study, find_lumbar_spine, predictor, Settings())
+        assert outcome.failure is None
+        assert outcome.reading is not None
+        reasons = {excluded.series_instance_uid for excluded in outcome.reading.excluded}
+        chosen = {outcome.reading.measured.series.series_instance_uid} if outcome.reading.measured else set()
+        assert reasons | chosen == {series.series_instance_uid for series in study.series}
+        assert not reasons & chosen
+
+
+def test_the_patient_value_is_the_mean_of_two_to_four_levels(measurable: Study, predictor: Predictor) -> None:
+    measured = read_study(measurable, find_lumbar_spine, predictor, Settings()).measured
+    assert measured is not None
+    used = measured.patient.used_levels
+    assert 2 <= len(used) <= 4
+    assert measured.patient.bmd_g_cm2 == pytest.approx(np.mean([level.bmd_g_cm2 for level in used]))
+    assert measured.evidence_png.startswith(b"\x89PNG")
+
+
+def uncertain_spine(volume: Volume) -> LumbarSpine:
+    spine = find_lumbar_spine(volume)
+    return LumbarSpine(spine.vertebrae, LevelCertainty.UNCERTAIN, "no anchor")
+
+
+def test_uncertain_names_exclude_unless_the_site_allows_them(measurable: Study, predictor: Predictor) -> None:
+    refused = read_study(measurable, uncertain_spine, predictor, Settings())
+    allowed = Settings(prediction=PredictionSettings(allow_uncertain_levels=True))
+    measured = read_study(measurable, uncertain_spine, predictor, allowed).measured
+
+    assert refused.measured is None
+    assert study_exclusion(refused).reason is Exclusion.LEVEL_UNCERTAIN
+    assert measured is not None
+    assert "level names uncertain: no anchor" in measured.warnings
+
+
+def no_spine(volume: Volume) -> LumbarSpine:
+    raise Excluded(Exclusion.NO_LUMBAR, "nothing there")
+
+
+def test_what_a_stage_refuses_is_the_reason_of_the_study(measurable: Study, predictor: Predictor) -> None:
+    reading = read_study(measurable, no_spine, predictor, Settings())
+    assert reading.measured is None
+    assert (study_exclusion(reading).reason, study_exclusion(reading).detail) == (Exclusion.NO_LUMBAR, "nothing there")
+
+
+def broken_localizer(volume: Volume) -> LumbarSpine:
+    return find_lumbar_spine(np.zeros(3))  # type: ignore[arg-type]
+
+
+def test_a_bug_becomes_a_failure_with_its_stage(measurable: Study, predictor: Predictor) -> None:
+    outcome = outcome_of(measurable, broken_localizer, predictor, Settings())
+    assert outcome.reading is None
+    assert outcome.failure is not None
+    assert outcome.failure.stage.startswith("screening.imaging.")
+    assert outcome.failure.exception_type == "AttributeError"
+
+
+class UnsurePredictor:
+    """Reads everything with a standard deviation beyond use."""
+
+    def __init__(self, real: Predictor) -> None:
+        self.facts = real.facts
+
+    def __call__(self, crops_hu: NDArray[np.float32]) -> SlicePredictions:
+        ones = np.ones(len(crops_hu), np.float32)
+        return SlicePredictions(ones, ones, ones * 100, ones * 33, np.ones((len(crops_hu), 1, 1), np.float32))
+
+
+def test_a_network_that_is_never_sure_gives_no_value(measurable: Study, predictor: Predictor) -> None:
+    reading = read_study(measurable, find_lumbar_spine, UnsurePredictor(predictor), Settings())
+    assert study_exclusion(reading).reason is Exclusion.TOO_FEW_LEVELS
+
+
+def test_a_stricter_site_excludes_by_its_own_limit(measurable: Study, predictor: Predictor) -> None:
+    thin_only = Settings(eligibility=EligibilitySettings(maximum_spacing_mm=0.5))
+    reading = read_study(measurable, find_lumbar_spine, predictor, thin_only)
+    assert study_exclusion(reading).reason is Exclusion.TOO_THICK
+
+
+def test_the_reason_that_got_furthest_is_the_study_reason() -> None:
+    reasons = (Exclusion.LEVEL_UNCERTAIN, Exclusion.LOCALIZER, Exclusion.CONTRAST)
+    reading = StudyReading(None, tuple(SeriesExclusion(f"2.25.{n}", reason, "") for n, reason in enumerate(reasons)))
+    assert study_exclusion(reading).reason is Exclusion.LEVEL_UNCERTAIN
+
+
+def test_a_failure_outside_our_modules_is_unknown() -> None:
+    assert failure_of(ValueError("x")).stage == "unknown"
+
+
+def test_a_study_without_ct_says_so(tmp_path: Path, predictor: Predictor) -> None:
+    instance = read_header(found(write(tmp_path, "mr", ct_slice(Modality="MR"))))
+    study = Study(instance.study_instance_uid, (Series(instance.series_instance_uid, (instance,)),))
+    reading = read_study(study, find_lumbar_spine, predictor, Settings())
+    assert study_exclusion(reading).reason is Exclusion.NOT_CT
