@@ -16,6 +16,7 @@ RIB_SHELL_MM = 1.5
 RIB_MG = (620.0, 170.0)  # mineral of shell and core, mg/cm3
 ILIUM_SHELL_MM = 1.8
 RIB_STEP_MM = 2.0
+ILIUM_REACH_MM = 140.0  # of the anterior spine from the midline at scale 1; the wing stays under the skin
 PIECE_MM = 14.0  # a section of a rib is painted as ovals of at most this length
 # Length along the arc and slope (drop per mm of arc behind the angle) by vertebra; a short or absent 12th rib is usual.
 RIB_LENGTH_MM = {"T12": (45.0, 150.0), "T11": (150.0, 230.0), "T10": (250.0, 320.0), "T9": (300.0, 360.0)}
@@ -60,7 +61,7 @@ def draw_skeleton(patient: Patient, spine: Spine, oval: tuple[float, float, floa
         for level in ("T8", "T9", "T10", "T11", "T12")
         for side in (-1.0, 1.0)
     ]
-    return Skeleton(tuple(ribs), _draw_ilia(patient, spine, rng))
+    return Skeleton(tuple(ribs), _draw_ilia(patient, spine, oval[2], rng))
 
 
 def paint_skeleton(skeleton: Skeleton, canvas: Canvas, z_mm: float) -> None:
@@ -99,10 +100,11 @@ def _rib_root(level: str, spine: Spine) -> tuple[float, float, float]:
     return x, y, z + 25.0
 
 
-def _draw_ilia(patient: Patient, spine: Spine, rng: Generator) -> tuple[Ilium, ...]:
+def _draw_ilia(patient: Patient, spine: Spine, room_mm: float, rng: Generator) -> tuple[Ilium, ...]:
     low, high = spine.level("L5"), spine.level("L4")
     crest = 0.5 * (low.centre_mm[2] + high.centre_mm[2]) + rng.normal(2.0, 8.0)
     scale = patient.size * (1.05 if patient.sex == "F" else 0.98) * (1.0 + 0.04 * rng.normal())
+    scale = min(scale, room_mm / ILIUM_REACH_MM)
     angle, length = np.radians(rng.uniform(42.0, 60.0)), rng.uniform(58.0, 68.0)
     thickness, core, shell = rng.uniform(8.0, 12.0), 0.75 * patient.attenuation_hu, rng.uniform(450.0, 650.0)
     y = low.centre_mm[1] + rng.normal(10.0, 5.0)

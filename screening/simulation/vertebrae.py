@@ -176,7 +176,7 @@ class _BoneQuality:
 
 
 def _leans_deg(rng: Generator) -> list[float]:
-    curve = rng.normal(1.0, 0.22)
+    curve = float(np.clip(rng.normal(1.0, 0.18), 0.6, 1.4))  # sacral slope about 45 +- 8 degrees
     return [LEAN_DEG[level] * curve + rng.normal(0.0, 1.5) for level in LEVELS]
 
 

@@ -72,3 +72,15 @@ def test_lung_lies_behind_t10_and_none_behind_l3():
     back = (slice(70, 85), slice(20, 50))  # 20-50 mm behind the origin, 20-80 mm to the right
     assert ((high[back] < -700.0) & (high[back] > -900.0)).mean() > 0.2
     assert (low[back] < -700.0).sum() == 0
+
+
+@pytest.mark.parametrize("number", range(1, 13))
+def test_no_bone_reaches_the_air(number):
+    anatomy = body_of(number)
+    steps = np.arange(-250.0, 250.0, 2.0)
+    slab = render_slab(anatomy, steps, steps, anatomy.spine.level("S1").centre_mm[2], 5.0)
+    bone, air = slab.mineral_mg > 100.0, slab.soft_hu < -990.0
+    left, right = bone.any(axis=0).nonzero()[0][[0, -1]]
+    body = (~air).any(axis=0).nonzero()[0]
+    assert body[0] < left
+    assert right < body[-1]
