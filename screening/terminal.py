@@ -88,14 +88,14 @@ def show_sweep(console: Console, result: SweepResult) -> None:
     console.print(table)
 
 
-def show_database(console: Console, published: Path) -> None:
+def show_database(console: Console, published: Path, agreement_title: str) -> None:
     """Print what the published database holds: outcomes by reason, flagged patients, agreement with DXA."""
     with duckdb.connect(published, read_only=True) as connection:
         for title, query in (
             ("How each study ended", "outcomes_by_reason"),
             ("Files that are not indexed", "file_problems_by_reason"),
             ("Flagged: likely osteoporosis and no DXA", "flagged_patients"),
-            ("Agreement of BMD_CNN with DXA", "agreement"),
+            (agreement_title, "agreement"),
         ):
             console.print(_table(title, connection.execute(sql(f"queries/{query}"))))
 

@@ -67,7 +67,7 @@ def test_every_table_has_a_primary_key_and_every_view_a_question() -> None:
 
 @pytest.mark.parametrize("document", ["README.md", "models/MODEL_CARD.md"])
 def test_the_labels_are_visible(document: str) -> None:
-    text = " ".join((ROOT / document).read_text(encoding="utf-8").split())
+    text = " ".join((ROOT / document).read_text(encoding="utf-8").replace("\n> ", " ").split())
     assert NOTICE in text
     assert "trained on simulated CT" in text
 
