@@ -1,4 +1,4 @@
-"""SpineProfiles -> level coordinate of every section: one best path over pedicle rhythm and anatomy.
+"""SpineProfiles -> level coordinate of every section: one best path over end-plate rhythm and anatomy.
 
 The level coordinate is 0 at the disc L5/S1, 1 at L4/5 ... 5 at T12/L1, and grows cranially by one per vertebra; it is
 negative in the sacrum. Names, discs and counting come out of one Viterbi search together, so a partial spine needs
@@ -22,7 +22,10 @@ ADVANCES = np.arange(3, 16)  # cells per step: pitch 67 mm down to 13 mm
 ADVANCE_SPREAD = 0.22
 PEDICLE_PHASE = 0.61  # pedicles leave the upper half of the body
 PEDICLE_WEIGHT = 0.5  # osteophytes and rotation move it by up to 7 mm; end plates stay where they are
-RHYTHM_RANGE = (-0.4, 17.0)  # no free pedicles or discs in the sacrum; above C7 untested
+# How much of a rhythm is to be expected from which level coordinate upwards. The sacrum has no free pedicles, but rests
+# of its upper discs: were they worth nothing there, every path would gain by calling S1 a lumbar vertebra.
+PEDICLE_REACH = ((-0.41, 0.0), (-0.4, 1.0), (17.0, 1.0), (17.01, 0.0))
+ENDPLATE_REACH = ((-1.61, 0.0), (-1.6, 0.5), (-0.41, 0.5), (-0.4, 1.0), (17.0, 1.0), (17.01, 0.0))
 EVIDENCE_SHARE = 1.0 / 6.0  # neighbouring steps and profiles are correlated
 EVIDENCE_FLOOR = -5.0
 SCALES = np.round(np.arange(0.82, 1.181, 0.06), 2)
@@ -80,8 +83,8 @@ TABLES: dict[str, Table] = {
     # the twelfth rib may be short, one-sided or, in one of twenty, missing; the iliac wings light up in the pelvis
     "rib": (
         (-1.0, 0.00, 0.60), (0.5, 0.00, 0.40), (1.5, 0.00, 0.15), (2.2, 0.00, 0.10), (4.2, 0.00, 0.10),
-        (4.6, 0.00, 0.60), (4.9, 0.12, 1.60), (5.4, 0.12, 1.60), (5.7, 0.00, 1.60), (6.0, 0.00, 1.60),
-        (6.3, 0.35, 2.00), (6.7, 0.35, 2.00), (7.1, 0.15, 2.00), (12.0, 0.15, 2.00), (14.0, 0.05, 2.00),
+        (4.6, 0.00, 0.60), (4.9, 0.20, 1.60), (5.4, 0.20, 1.60), (5.7, 0.00, 1.60), (6.0, 0.00, 1.60),
+        (6.3, 0.25, 2.00), (6.7, 0.25, 2.00), (7.1, 0.12, 2.00), (12.0, 0.12, 2.00), (14.0, 0.05, 2.00),
         (16.0, 0.00, 2.00),
     ),
     # degrees by which the canal runs backwards going caudal: the lordosis turns over at L4, whatever the bone density
@@ -108,7 +111,8 @@ class LevelPath:
     `margin` says for every section by how much (log likelihood) the best path beats every path that puts the section
     more than half a level elsewhere. `sacral_margin` and `rib_margin` are the evidence of one end of the spine for
     this naming against its best shift by whole levels (negative: that end prefers another name). `evidence` is the
-    mean per step (0: nothing unusual); `coherence` how well the end plates keep time (0.79: perfect sine, 0: chance).
+    mean per step (0: nothing unusual); `coherence` how well the end plates keep time (0.79: perfect sine, 0: chance);
+    `canal` the share of soft tissue along the lumbar canal.
     """
 
     coordinate: Path
@@ -118,6 +122,7 @@ class LevelPath:
     rib_margin: float
     evidence: float
     coherence: float
+    canal: float
 
 
 def decode_levels(profiles: SpineProfiles) -> LevelPath:
@@ -126,7 +131,8 @@ def decode_levels(profiles: SpineProfiles) -> LevelPath:
     total = np.sum(list(evidence.values()), axis=0) * EVIDENCE_SHARE
     endplate = profiles.endplate[::STEP_MM]
     pedicle = PEDICLE_WEIGHT * profiles.pedicle[::STEP_MM]
-    rhythm = endplate[:, None] * _rhythm(GRID, 0.0) + pedicle[:, None] * _rhythm(GRID, PEDICLE_PHASE)
+    rhythm = endplate[:, None] * _rhythm(GRID, 0.0, ENDPLATE_REACH)
+    rhythm += pedicle[:, None] * _rhythm(GRID, PEDICLE_PHASE, PEDICLE_REACH)
     emission = total + rhythm - np.interp(GRID, *np.array(FAR_COST).T)
     through, best = _best_through(emission, SCALES[0]), SCALES[0]
     for scale in SCALES[1:]:
@@ -145,6 +151,7 @@ def decode_levels(profiles: SpineProfiles) -> LevelPath:
         rib_margin=_shift_margin(_share(evidence, RIB_PROFILES), cells),
         evidence=float(total[np.arange(len(cells)), cells].mean()),
         coherence=_coherence(endplate[lumbar], coordinate[lumbar]),
+        canal=_known_mean(profiles.canal[::STEP_MM][lumbar]),
     )
 
 
@@ -162,15 +169,19 @@ def _log_evidence(profile: Path, name: str) -> Path:
     return np.asarray(log)
 
 
-def _rhythm(coordinate: Path, phase: float) -> Path:
-    """Expected periodic signal: 1 at the phase, -1 half a level away, 0 where the spine has no such rhythm."""
-    wave = np.cos(2.0 * np.pi * (coordinate - phase))
-    return np.where((coordinate > RHYTHM_RANGE[0]) & (coordinate < RHYTHM_RANGE[1]), wave, 0.0)
+def _rhythm(coordinate: Path, phase: float, reach: tuple[tuple[float, float], ...]) -> Path:
+    """Expected periodic signal: 1 at the phase, -1 half a level away, less where the spine has less of it."""
+    return np.asarray(np.cos(2.0 * np.pi * (coordinate - phase)) * np.interp(coordinate, *np.array(reach).T))
 
 
 def _coherence(endplate: Path, coordinate: Path) -> float:
     amplitude = float(np.abs(endplate).sum())
-    return float((endplate * _rhythm(coordinate, 0.0)).sum()) / amplitude if amplitude else 0.0
+    return float((endplate * _rhythm(coordinate, 0.0, ENDPLATE_REACH)).sum()) / amplitude if amplitude else 0.0
+
+
+def _known_mean(profile: Path) -> float:
+    known = profile[np.isfinite(profile)]
+    return float(known.mean()) if known.size else 0.0
 
 
 def _best_through(emission: Path, scale: float) -> Path:

@@ -18,11 +18,13 @@ LEVELS = ("L5", "L4", "L3", "L2", "L1", "T12")  # body i lies between the discs 
 LEAST_BODIES = 2
 HALF_DISC = 0.12  # of the disc-to-disc distance
 CERTAIN_MARGIN = 3.0  # log likelihood: about 20 to 1
-# On real spines, whole, cropped and degraded: coherence 0.57-0.79, evidence above -0.05, end margins above -2. Noise,
-# heads and upturned bodies that reach one of these miss another. Below the second value it is no spine at all.
+# On real spines, whole, cropped and degraded: coherence 0.57-0.79, evidence above -0.03, end margins above -2, soft
+# canal above 0.95. Noise, heads and upturned bodies that reach one of these miss another. Below the second value it
+# is no spine at all.
 LEAST_COHERENCE = (0.5, 0.25)
-LEAST_EVIDENCE = (-0.10, -0.30)
+LEAST_EVIDENCE = (-0.05, -0.15)
 LEAST_END_MARGIN = (-2.0, -6.0)
+LEAST_CANAL = (0.85, 0.75)
 
 
 class LevelCertainty(StrEnum):
@@ -123,6 +125,7 @@ def _vertebra(
 def _holds(levels: LevelPath, gate: int) -> bool:
     return (
         levels.coherence >= LEAST_COHERENCE[gate]
+        and levels.canal >= LEAST_CANAL[gate]
         and levels.evidence >= LEAST_EVIDENCE[gate]
         and min(levels.sacral_margin, levels.rib_margin) >= LEAST_END_MARGIN[gate]
     )
@@ -139,7 +142,7 @@ def _probability(margin: float) -> float:
 
 def _facts(levels: LevelPath) -> str:
     return (
-        f"level coordinate {levels.coordinate[0]:.1f} to {levels.coordinate[-1]:.1f}, coherence "
-        f"{levels.coherence:.2f}, evidence {levels.evidence:.2f}, sacral margin {levels.sacral_margin:.1f}, "
-        f"rib margin {levels.rib_margin:.1f}, scale {levels.scale:.2f}"
+        f"level coordinate {levels.coordinate[0]:.1f} to {levels.coordinate[-1]:.1f}, scale {levels.scale:.2f}, "
+        f"coherence {levels.coherence:.2f}, canal {levels.canal:.2f}, evidence {levels.evidence:.2f}, "
+        f"sacral margin {levels.sacral_margin:.1f}, rib margin {levels.rib_margin:.1f}"
     )

@@ -17,6 +17,7 @@ Range = tuple[float, float]
 SMOOTHING_MM = 5.0
 KNOWN_SHARE = 0.5  # of a region must lie inside the volume
 
+CANAL_HU = (-120.0, 170.0)  # epidural fat to cord, with image noise
 EDGE_SD_MM = 1.5  # end plates are 1-2 mm thick
 EDGE_WINDOW_HU = (-100.0, 600.0)  # gas in a disc and metal count as no more than an end plate
 RIB_U_MM: Range = (46.0, 76.0)  # lateral of the transverse processes, which reach 40-45 mm
@@ -34,17 +35,21 @@ class SpineProfiles:
     """Profiles along the canal, caudal to cranial, one value per millimetre.
 
     `pedicle` and `endplate` are standardised periodic signals: + at the pedicles, - at the foramina; + at the discs
-    with their end plates, - in mid-body. `anatomy` holds the smoothed level evidence by name (see `levels.TABLES`).
+    with their end plates, - in mid-body. `canal` is the share of soft tissue in the canal. `anatomy` holds the smoothed
+    level evidence by name (see `levels.TABLES`).
     """
 
     pedicle: Profile
     endplate: Profile
+    canal: Profile
     anatomy: dict[str, Profile]
 
 
 def profile_spine(spine: StraightSpine) -> SpineProfiles:
     """Measure all profiles of a straightened spine."""
     bone = bone_fraction(spine.hu)
+    in_canal = (spine.hu > CANAL_HU[0]) & (spine.hu < CANAL_HU[1])
+    soft = np.where(np.isnan(spine.hu), np.nan, in_canal).astype(np.float32)
     gas = np.where(np.isnan(spine.hu), np.nan, spine.hu < -400.0).astype(np.float32)
     # Contrast-filled kidneys lie beside the column at up to 250 HU; cortical bone of the iliac wing exceeds it.
     cortex = np.clip((spine.hu - 250.0) / 200.0, 0.0, 1.0)
@@ -62,6 +67,7 @@ def profile_spine(spine: StraightSpine) -> SpineProfiles:
     return SpineProfiles(
         pedicle=_periodic(_smooth(pedicle, 2.0)),
         endplate=_periodic(_smooth(_endplate_edges(spine), 4.0)),
+        canal=_region_mean(soft, spine, (-4.0, 4.0), (-4.0, 4.0)),
         anatomy={name: _smooth(profile, SMOOTHING_MM) for name, profile in anatomy.items()},
     )
 
