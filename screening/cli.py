@@ -9,7 +9,7 @@ import sys
 import traceback
 from importlib.resources import as_file, files
 from pathlib import Path
-from typing import Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 from rich.console import Console
@@ -19,10 +19,12 @@ from screening.errors import UserError
 from screening.log import configure_logging
 from screening.records.dxa import read_dxa_csv
 from screening.simulation.archive_writer import write_archive
-from screening.store.database import DatabaseFolder, open_writer, transaction, write_rows
+from screening.store.database import DatabaseFolder, locked, open_writer, transaction, write_rows
 from screening.store.publish import publish
-from screening.sweep import SweepResult, locked, run_sweep
 from screening.terminal import NOTICE, SIMULATED_NOTICE, show_database, show_patient, show_sweep, shown_progress
+
+if TYPE_CHECKING:
+    from screening.sweep import SweepResult
 
 EXIT_USER_ERROR: Final = 1
 EXIT_BUG: Final = 3
@@ -163,7 +165,9 @@ def _settings(config: Path | None, *, workers: int | None, device: str | None, s
     return Settings.load(config).overridden(given)
 
 
-def _sweep(archives: list[Path], place: DatabaseFolder, settings: Settings, *, retry_failed: bool) -> SweepResult:
+def _sweep(archives: list[Path], place: DatabaseFolder, settings: Settings, *, retry_failed: bool) -> "SweepResult":
+    from screening.sweep import run_sweep  # brings torch and Dask, which the other commands need not wait for
+
     with shown_progress(console) as progress:
         return run_sweep(archives, place, settings, progress=progress, retry_failed=retry_failed)
 

@@ -1,6 +1,5 @@
 """Archives -> index -> outcomes -> publication: one night, resumable at every commit."""
 
-import fcntl
 import hashlib
 import json
 import pickle
@@ -23,11 +22,10 @@ from screening.archive.folder import changes, require_folders, walk
 from screening.archive.index import unpack_study
 from screening.cluster import Done, connected, stream
 from screening.config import Settings
-from screening.errors import UserError
 from screening.log import site_key, study_key
 from screening.prediction.inference import CheckpointFacts, load_predictor
 from screening.reading import Failure, Outcome
-from screening.store.database import DatabaseFolder, fetch_one, open_writer, transaction, write_rows
+from screening.store.database import DatabaseFolder, fetch_one, locked, open_writer, transaction, write_rows
 from screening.store.file_index import (
     HeaderBatch,
     PendingStudy,
@@ -126,21 +124,6 @@ def run_sweep(
         _end(connection, night.sweep_id, state, totals)
         publish(connection, place, settings.care_gap)
     return SweepResult(sweep_id=night.sweep_id, state=state, published=place.published, **totals)
-
-
-@contextmanager
-def locked(place: DatabaseFolder) -> Iterator[None]:
-    """Be the only process that writes this database.
-
-    Raises:
-        UserError: another one is.
-    """
-    with place.lock.open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise UserError(f"Another sweep or import is writing {place.folder}: wait for it to end.") from error
-        yield
 
 
 @contextmanager

@@ -4,7 +4,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import duckdb
 import structlog
@@ -14,7 +14,9 @@ from rich.progress import Progress as Bars
 from rich.table import Table
 
 from screening.store.database import sql
-from screening.sweep import Progress, SweepResult
+
+if TYPE_CHECKING:
+    from screening.sweep import Progress, SweepResult
 
 NOTICE: Final = (
     "Research and quality-improvement software, not a medical device. BMD_CNN is not a DXA. "
@@ -27,7 +29,7 @@ _log = structlog.get_logger()
 
 
 @contextmanager
-def shown_progress(console: Console) -> Iterator[Progress]:
+def shown_progress(console: Console) -> Iterator["Progress"]:
     """Show progress as bars on a terminal, else as log lines twice a minute."""
     if not console.is_terminal:
         yield _Heartbeat()
@@ -69,7 +71,7 @@ class _BarPerStage:
         self._bars.update(self._tasks[what], completed=done, total=total)
 
 
-def show_sweep(console: Console, result: SweepResult) -> None:
+def show_sweep(console: Console, result: "SweepResult") -> None:
     """Print what a sweep counted and where the result lies."""
     table = Table(title=f"Sweep {result.sweep_id}: {result.state}", title_justify="left")
     table.add_column("counted")

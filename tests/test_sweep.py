@@ -16,8 +16,8 @@ from dicom_files import ct_slice, write
 
 from screening.config import Settings, SweepSettings
 from screening.errors import UserError
-from screening.store.database import DatabaseFolder
-from screening.sweep import SweepResult, locked, run_sweep
+from screening.store.database import DatabaseFolder, locked
+from screening.sweep import SweepResult, run_sweep
 
 TWO_WORKERS = Settings(sweep=SweepSettings(workers=2, commit_studies=1))
 RESULTS = ("outcome", "series", "vertebra", "slice_prediction", "study_bmd", "patient", "study", "file_problem")

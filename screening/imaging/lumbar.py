@@ -22,7 +22,7 @@ CERTAIN_MARGIN = 3.0  # log likelihood: about 20 to 1
 # canal above 0.95. Noise, heads and upturned bodies that reach one of these miss another. Below the second value it
 # is no spine at all.
 LEAST_COHERENCE = (0.5, 0.25)
-LEAST_EVIDENCE = (-0.05, -0.15)
+LEAST_EVIDENCE = (-0.08, -0.15)
 LEAST_END_MARGIN = (-2.0, -6.0)
 LEAST_CANAL = (0.85, 0.75)
 

@@ -1,5 +1,6 @@
 """The sweep's own DuckDB file: schema, one writer, rows written by Arrow table in one transaction."""
 
+import fcntl
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -81,6 +82,21 @@ class DatabaseFolder:
 def sql(name: str) -> str:
     """Return the text of a .sql file of this package, e.g. "schema" or "views/flagged"."""
     return files("screening.store").joinpath(f"{name}.sql").read_text(encoding="utf-8")
+
+
+@contextmanager
+def locked(place: DatabaseFolder) -> Iterator[None]:
+    """Be the only process that writes this database.
+
+    Raises:
+        UserError: another one is.
+    """
+    with place.lock.open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise UserError(f"Another sweep or import is writing {place.folder}: wait for it to end.") from error
+        yield
 
 
 @contextmanager
