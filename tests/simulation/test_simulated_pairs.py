@@ -2,7 +2,9 @@ import numpy as np
 import pytest
 from simulated_people import levels_of
 
-from screening.simulation.pairs import Pairs, load_pairs, training_pairs
+from screening.simulation.cohort import Stream, draw_patient
+from screening.simulation.densitometer import DXA_PRECISION, areal_bmd_g_cm2
+from screening.simulation.pairs import Pairs, load_pairs, main, training_pairs
 
 
 @pytest.fixture(scope="module")
@@ -51,3 +53,33 @@ def test_a_saved_file_reads_back(pairs, tmp_path):
     again = load_pairs(tmp_path / "pairs.npz")
     assert np.array_equal(again.crops_hu, pairs.crops_hu)
     assert np.array_equal(again.patient, pairs.patient)
+
+
+def test_every_slice_carries_the_patients_true_bmd_and_dxa(pairs):
+    own = pairs.patient == 7
+
+    assert pairs.bmd_true_g_cm2[own] == pytest.approx(areal_bmd_g_cm2(levels_of(7)))
+    error = DXA_PRECISION * draw_patient(5, 1, 7).rng(Stream.DXA).normal()
+    assert pairs.bmd_dxa_g_cm2[own] == pytest.approx(areal_bmd_g_cm2(levels_of(7)) * (1 + error))
+
+
+def test_every_slice_says_how_it_was_acquired(pairs):
+    assert set(pairs.kvp_kv) <= {80, 100, 120, 140}
+    assert set(pairs.thickness_mm) == {1.0, 3.0, 5.0}
+
+
+def test_several_processes_make_the_same_pairs(pairs, tmp_path, caplog):
+    output = tmp_path / "two.npz"
+    arguments = ["--patients", "2", "--seed", "5", "--institution", "1", "--first", "11", "--processes", "2"]
+
+    assert main([*arguments, "--output", str(output)]) == 0
+
+    written = load_pairs(output)
+    assert np.array_equal(written.crops_hu, pairs.crops_hu[pairs.patient >= 11])
+    assert "simulated 2 of 2 patients of institution 1" in caplog.messages
+
+
+@pytest.mark.parametrize("wrong", [["--patients", "0"], ["--seed", "-1"], ["--institution", "3"]])
+def test_numbers_that_make_no_patients_end_the_command(wrong, tmp_path):
+    with pytest.raises(SystemExit, match="2"):
+        main(["--patients", "1", "--seed", "1", "--output", str(tmp_path / "none.npz"), *wrong])
