@@ -7,7 +7,8 @@ The first trains on 1665 slices of 183 patients of institution 1, in 60 variants
 rotation), and measures on 45 others of institution 1 and 50 of institution 2 (Yasaka et al., Eur Radiol 2020;30:3549,
 doi 10.1007/s00330-020-06677-0), and on more of institution 2 for narrower intervals. The second measures a
 checkpoint as it is. Patients are simulated: the figures tell how the design works, not how well DXA is predicted in
-people. What `--work` holds already is not made again.
+people. What the folder `--work` holds already is not made again, so an interrupted run goes on where it stopped; after
+a change of the simulation it takes an empty one.
 """
 
 import argparse
@@ -17,6 +18,9 @@ import logging
 import math
 import os
 import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -173,8 +177,8 @@ def _arguments(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--large", type=int, help="without --evaluate: further external patients (500; 0 for none)")
     parser.add_argument("--members", type=int, help="without --evaluate: networks in the ensemble (1, as the paper)")
     parser.add_argument("--seed", type=int, default=7)
-    parser.add_argument("--json", type=Path, help="metrics to write, a .md table beside it (in --work)")
-    parser.add_argument("--work", type=Path, default=Path("reproduction"), help="folder of what can be reused")
+    parser.add_argument("--json", type=Path, help="metrics to write, a .md table beside it")
+    parser.add_argument("--work", type=Path, help="folder to keep patients and training in (default: none is kept)")
     parser.add_argument("--processes", type=int, default=len(os.sched_getaffinity(0)), help="default: one a core")
     chosen = parser.parse_args(argv)
     stray = ("large", "members") if chosen.evaluate else ("patients", "checkpoint")
@@ -184,6 +188,8 @@ def _arguments(argv: list[str] | None) -> argparse.Namespace:
     for name, least in (("patients", 4), ("large", 0), ("members", 1), ("seed", 0), ("processes", 1)):
         if getattr(chosen, name) is not None and getattr(chosen, name) < least:
             parser.error(f"--{name} must be {least} or more, found {getattr(chosen, name)}")
+    if chosen.json is not None and not chosen.json.parent.is_dir():
+        parser.error(f"--json: there is no folder {chosen.json.parent}")
     return chosen
 
 
@@ -195,9 +201,9 @@ def main(argv: list[str] | None = None) -> int:
         logging.getLogger(name).setLevel(logging.INFO)
     torch.set_num_threads(1)
     try:
-        chosen.work.mkdir(parents=True, exist_ok=True)
-        document, table = _evaluate(chosen) if chosen.evaluate else _reproduce(chosen)
-        path = chosen.json or chosen.work / ("evaluation.json" if chosen.evaluate else "reproduction.json")
+        with _workplace(chosen) as place:
+            document, table = _evaluate(chosen, place) if chosen.evaluate else _reproduce(chosen, place)
+        path = chosen.json or Path("evaluation.json" if chosen.evaluate else "reproduction.json")
         path.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
         path.with_suffix(".md").write_text(table, encoding="utf-8")
     except (ValueError, OSError) as error:
@@ -207,17 +213,25 @@ def main(argv: list[str] | None = None) -> int:
     return 0
 
 
-def _evaluate(chosen: argparse.Namespace) -> tuple[dict[str, Any], str]:
+@contextmanager
+def _workplace(chosen: argparse.Namespace) -> Iterator[Workplace]:
+    if chosen.work is None:
+        with tempfile.TemporaryDirectory(prefix="bmd_cnn_") as folder:
+            yield Workplace(Path(folder), chosen.seed, chosen.processes)
+        return
+    chosen.work.mkdir(parents=True, exist_ok=True)
+    yield Workplace(chosen.work, chosen.seed, chosen.processes)
+
+
+def _evaluate(chosen: argparse.Namespace, place: Workplace) -> tuple[dict[str, Any], str]:
     checkpoint = load(chosen.checkpoint or bundled())
-    place = Workplace(chosen.work, chosen.seed, chosen.processes)
     measured = evaluate(place, chosen.patients or 150, checkpoint)
     return evaluation_document(measured, checkpoint, chosen.seed), evaluation_table(measured, checkpoint.name)
 
 
-def _reproduce(chosen: argparse.Namespace) -> tuple[dict[str, Any], str]:
+def _reproduce(chosen: argparse.Namespace, place: Workplace) -> tuple[dict[str, Any], str]:
     design = Design() if chosen.large is None else Design(large=chosen.large)
     config = paper_config(design, chosen.seed, chosen.members or 1)
-    place = Workplace(chosen.work, chosen.seed, chosen.processes)
     measured = reproduce(place, design, config)
     return design_document(measured, design, config), design_table(measured)
 

@@ -104,12 +104,15 @@ def test_the_command_writes_and_prints_the_same_table(work, tmp_path, capsys):
     assert capsys.readouterr().out == path.with_suffix(".md").read_text()
 
 
-def test_one_class_ends_the_command_in_one_line(tmp_path, caplog):
-    arguments = ["--evaluate", "--patients", "4", "--seed", "2", "--processes", "1", "--work", str(tmp_path)]
+def test_one_class_ends_the_command_in_one_line(tmp_path, caplog, monkeypatch):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    path = tmp_path / "evaluation.json"
 
-    assert main(arguments) == 1
+    status = main(["--evaluate", "--patients", "4", "--seed", "2", "--processes", "1", "--json", str(path)])
+
+    assert status == 1
     assert "AUC is undefined" in caplog.messages[-1]
-    assert list(tmp_path.glob("*.json")) == []
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize(
@@ -119,6 +122,7 @@ def test_one_class_ends_the_command_in_one_line(tmp_path, caplog):
         (["--evaluate", "--large", "5"], "--large is of no use with --evaluate"),
         (["--evaluate", "--patients", "3"], "--patients must be 4 or more, found 3"),
         (["--seed", "-1"], "--seed must be 0 or more"),
+        (["--json", "no/such/folder/a.json"], "--json: there is no folder no/such/folder"),
     ],
 )
 def test_wrong_options_end_the_command(wrong, said, capsys):
