@@ -1,8 +1,9 @@
 """A checkpoint and simulated patients -> how well their DXA is met, beside what could be met at best.
 
 Three readers stand side by side. `BMD_CNN` is the network. `physics` knows attenuation and depth of every vertebra
-exactly and takes them through the same affine: the most that the network's principle can give. `ceiling` knows the
-exact areal BMD and misses the DXA by that one's precision error only: nothing can do better.
+exactly and takes them through the same affine: what cancellous bone alone can tell; a network that also sees cortex and
+arch can do better. `ceiling` knows the exact areal BMD and misses the DXA by that one's precision error only: nothing
+can do better.
 """
 
 from collections.abc import Iterator
