@@ -95,11 +95,23 @@ class Study:
 
 
 def age_at_study_years(instance: Instance) -> float | None:
-    """Age at the study from birth date and study date, else from PatientAge, else None."""
+    """Age at the study from birth date and study date, else from PatientAge, else None.
+
+    Whole years change on the birthday; the fraction is the share of the year since.
+    """
     born, on = instance.patient_birth_date, instance.study_date
     if born is None or on is None:
         return instance.patient_age_years
-    return (on - born).days / 365.25
+    years = on.year - born.year - ((on.month, on.day) < (born.month, born.day))
+    return years + (on - _birthday(born, born.year + years)).days / 366
+
+
+def _birthday(born: date, year: int) -> date:
+    """The birthday in a year; people born on 29 February have it on 1 March in common years."""
+    try:
+        return born.replace(year=year)
+    except ValueError:
+        return date(year, 3, 1)
 
 
 def fingerprint(instances: Iterable[Instance]) -> str:

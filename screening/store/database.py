@@ -18,6 +18,7 @@ from screening.errors import UserError
 _STORAGE_VERSION: Final = "v1.4.0"
 # A view may stand on views named before it.
 VIEWS: Final = (
+    "person",
     "patient_bmd",
     "care_gap",
     "flagged",

@@ -43,11 +43,6 @@ def known_files(connection: duckdb.DuckDBPyConnection) -> dict[Path, tuple[int, 
     return known
 
 
-def below(path: Path, archives: Sequence[Path]) -> bool:
-    """Tell whether a file belongs to one of these archives; the others are not judged tonight."""
-    return any(path.is_relative_to(archive) for archive in archives)
-
-
 def forget_files(connection: duckdb.DuckDBPyConnection, paths: frozenset[Path]) -> None:
     """Take files out of the index: they vanished, or are about to be read again. Results are kept."""
     if not paths:
@@ -132,13 +127,16 @@ def pending_studies(
     *,
     retry_failed: bool,
 ) -> tuple[int, list[PendingStudy]]:
-    """Count the studies present and list those without an outcome for these files, settings and checkpoint."""
+    """Count the studies present and list those without an outcome for these files, settings and checkpoint.
+
+    A study that failed is not read again before something changes, unless `retry_failed` asks for it.
+    """
     present = connection.execute(
         "SELECT study_instance_uid, list(fingerprint) FROM series_index WHERE present GROUP BY 1 ORDER BY 1"
     ).fetchall()
     read = dict(
         connection.execute(
-            "SELECT study_instance_uid, study_fingerprint FROM outcome "
+            "SELECT study_instance_uid, reading_fingerprint FROM outcome "
             "WHERE checkpoint_sha256 = ? AND NOT (status = 'failed' AND ?)",
             [checkpoint_sha256, retry_failed],
         ).fetchall()

@@ -14,19 +14,27 @@ from screening.store.database import DatabaseFolder, fetch_one, write_rows
 KEPT_PUBLICATIONS: Final = 3
 
 
-def publish(connection: duckdb.DuckDBPyConnection, place: DatabaseFolder, care_gap: CareGapSettings) -> Path:
+def publish(connection: duckdb.DuckDBPyConnection, place: DatabaseFolder, care_gap: CareGapSettings | None) -> Path:
     """Publish what has been committed; readers of older copies are not disturbed.
 
-    The copy is complete and on disk before the link moves, so a reader never opens a torn file.
+    Without `care_gap` the limits of the publication before stay in force. The copy is complete and on disk before
+    the link moves, so a reader never opens a torn file.
     """
     number = fetch_one(connection, "SELECT coalesce(max(publication_id), 0) + 1 FROM publication")[0]
-    write_rows(connection, "publication", [_publication(number, care_gap)])
+    write_rows(connection, "publication", [_publication(number, care_gap or _limits_in_force(connection))])
     connection.execute("CHECKPOINT")
     finished = place.publications / f"screening-{number:06}.duckdb"
     _copy_durably(place.working, finished)
     _point(place.published, finished)
     _drop_old(place.publications)
     return finished
+
+
+def _limits_in_force(connection: duckdb.DuckDBPyConnection) -> CareGapSettings:
+    rows = connection.execute(
+        "SELECT look_back_months, minimum_age_years FROM publication ORDER BY publication_id DESC LIMIT 1"
+    ).fetchall()
+    return CareGapSettings(look_back_months=rows[0][0], minimum_age_years=rows[0][1]) if rows else CareGapSettings()
 
 
 def _publication(number: int, care_gap: CareGapSettings) -> dict[str, object]:

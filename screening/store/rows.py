@@ -8,7 +8,7 @@ from typing import Final
 
 import duckdb
 
-from screening.archive.index import Series, Study, age_at_study_years
+from screening.archive.index import Instance, Series, Study, age_at_study_years
 from screening.imaging.eligibility import SeriesExclusion
 from screening.prediction.patient import LevelBmd
 from screening.reading import Outcome, SeriesReading, study_exclusion
@@ -43,6 +43,19 @@ class ReadStudy:
         return "measured" if self.measured is not None else "excluded"
 
     @property
+    def worth_another_try(self) -> bool:
+        """Whether the next sweep reads the study again although nothing changed."""
+        return self.outcome.failure is not None and self.outcome.failure.transient
+
+    @property
+    def described_by(self) -> Instance:
+        """The instance that speaks for the patient: of the measured series, else of a CT, else the first."""
+        if self.measured is not None:
+            return self.measured.series.first
+        firsts = [series.first for series in self.study.series]
+        return next((first for first in firsts if first.modality == "CT"), firsts[0])
+
+    @property
     def evidence_file(self) -> str:
         """Name of the study's picture in the evidence folder."""
         return f"{self.study_key}.png"
@@ -52,9 +65,7 @@ def write_readings(connection: duckdb.DuckDBPyConnection, readings: list[ReadStu
     """Replace everything known of these studies under their checkpoint; the caller holds the transaction."""
     for read in readings:
         _forget(connection, read)
-    write_rows(
-        connection, "patient", list({patient_id(read.study): _patient(read.study) for read in readings}.values())
-    )
+    write_rows(connection, "patient", list({patient_id(read): _patient(read) for read in readings}.values()))
     write_rows(connection, "study", [_study(read) for read in readings])
     write_rows(connection, "series", [row for read in readings for row in _series(read)])
     write_rows(connection, "outcome", [_outcome(read) for read in readings])
@@ -64,11 +75,11 @@ def write_readings(connection: duckdb.DuckDBPyConnection, readings: list[ReadStu
     write_rows(connection, "study_bmd", [_study_bmd(read, series) for read, series in measured])
 
 
-def patient_id(study: Study) -> str:
-    """PatientID, or a name of its own for a study that has none, so that strangers are never merged."""
-    if study.first.patient_id:
-        return study.first.patient_id
-    return "unidentified:" + hashlib.sha256(study.study_instance_uid.encode()).hexdigest()[:16]
+def patient_id(read: ReadStudy) -> str:
+    """PatientID, or a name of its own for a study that has none: two such studies are never taken for one person's."""
+    if read.described_by.patient_id:
+        return read.described_by.patient_id
+    return "unidentified:" + hashlib.sha256(read.study.study_instance_uid.encode()).hexdigest()[:16]
 
 
 def _forget(connection: duckdb.DuckDBPyConnection, read: ReadStudy) -> None:
@@ -78,26 +89,22 @@ def _forget(connection: duckdb.DuckDBPyConnection, read: ReadStudy) -> None:
     connection.execute("DELETE FROM series WHERE study_instance_uid = ?", key[:1])
 
 
-def _patient(study: Study) -> Row:
-    first = study.first
-    return {
-        "patient_id": patient_id(study),
-        "issuer_of_patient_id": first.issuer_of_patient_id,
-        "identified": bool(first.patient_id),
-        "sex": first.patient_sex or None,
-        "birth_date": first.patient_birth_date,
-    }
+def _patient(read: ReadStudy) -> Row:
+    return {"patient_id": patient_id(read), "identified": bool(read.described_by.patient_id)}
 
 
 def _study(read: ReadStudy) -> Row:
-    first = read.study.first
+    first = read.described_by
     age = age_at_study_years(first)
     return {
         "study_instance_uid": read.study.study_instance_uid,
-        "patient_id": patient_id(read.study),
+        "patient_id": patient_id(read),
         "study_key": read.study_key,
         "study_date": first.study_date,
         "age_years": age if age is not None and 0 <= age <= 130 else None,
+        "sex": first.patient_sex or None,
+        "birth_date": first.patient_birth_date,
+        "issuer_of_patient_id": first.issuer_of_patient_id,
         "accession_number": first.accession_number,
         "study_description": first.study_description,
         "institution_name": first.institution_name,
@@ -149,7 +156,7 @@ def _outcome(read: ReadStudy) -> Row:
         "reason": reason,
         "detail": detail,
         "stage": stage,
-        "study_fingerprint": read.reading_fingerprint,
+        "reading_fingerprint": "" if read.worth_another_try else read.reading_fingerprint,
         "read_seconds": read.outcome.read_seconds,
         "read_at": datetime.now(UTC).replace(tzinfo=None),
     }
@@ -220,7 +227,7 @@ def _study_bmd(read: ReadStudy, measured: SeriesReading) -> Row:
     used = patient.used_levels
     return {
         **_key(read),
-        "patient_id": patient_id(read.study),
+        "patient_id": patient_id(read),
         "bmd_cnn": patient.bmd_g_cm2,
         "bmd_low": patient.low_g_cm2,
         "bmd_high": patient.high_g_cm2,

@@ -72,7 +72,7 @@ CREATE TABLE IF NOT EXISTS file_problem (
 );
 COMMENT ON TABLE file_problem IS 'Files that are not part of any indexed series, each with its reason.';
 COMMENT ON COLUMN file_problem.encoded_path IS 'Path as a JSON string in ASCII; tells file names apart that are no valid text.';
-COMMENT ON COLUMN file_problem.path IS 'Path of the file; may hold identifiers, so it is shown to nobody but the quality team.';
+COMMENT ON COLUMN file_problem.path IS 'Path of the file; may hold identifiers.';
 COMMENT ON COLUMN file_problem.size_bytes IS 'Size, bytes.';
 COMMENT ON COLUMN file_problem.mtime_ns IS 'Modification time, ns since 1970; with size_bytes it tells an unchanged file.';
 COMMENT ON COLUMN file_problem.reason IS 'Why the file is not indexed (screening.archive.header.FileProblem).';
@@ -97,17 +97,11 @@ COMMENT ON COLUMN model.registered_at IS 'When it was first used in this databas
 
 CREATE TABLE IF NOT EXISTS patient (
     patient_id             VARCHAR PRIMARY KEY,
-    issuer_of_patient_id   VARCHAR NOT NULL,
-    identified             BOOLEAN NOT NULL,
-    sex                    VARCHAR CHECK (sex IN ('F', 'M', 'O')),
-    birth_date             DATE
+    identified             BOOLEAN NOT NULL
 );
-COMMENT ON TABLE patient IS 'One row a patient of the archive.';
+COMMENT ON TABLE patient IS 'One row a patient of the archive; sex and birth date stand with each study, see patient_bmd.';
 COMMENT ON COLUMN patient.patient_id IS 'PatientID (0010,0020); "unidentified:" and a digest of the study UID where the header has none.';
-COMMENT ON COLUMN patient.issuer_of_patient_id IS 'IssuerOfPatientID (0010,0021), empty where absent.';
 COMMENT ON COLUMN patient.identified IS 'Whether PatientID came from the header; without one no DXA can be matched.';
-COMMENT ON COLUMN patient.sex IS 'PatientSex (0010,0040); NULL where absent.';
-COMMENT ON COLUMN patient.birth_date IS 'PatientBirthDate (0010,0030); NULL where absent.';
 
 CREATE TABLE IF NOT EXISTS study (
     study_instance_uid     VARCHAR PRIMARY KEY,
@@ -115,6 +109,9 @@ CREATE TABLE IF NOT EXISTS study (
     study_key              VARCHAR NOT NULL,
     study_date             DATE,
     age_years              DOUBLE CHECK (age_years BETWEEN 0 AND 130),
+    sex                    VARCHAR CHECK (sex IN ('F', 'M', 'O')),
+    birth_date             DATE,
+    issuer_of_patient_id   VARCHAR NOT NULL,
     accession_number       VARCHAR NOT NULL,
     study_description      VARCHAR NOT NULL,
     institution_name       VARCHAR NOT NULL,
@@ -128,6 +125,9 @@ COMMENT ON COLUMN study.patient_id IS 'The patient, see table patient.';
 COMMENT ON COLUMN study.study_key IS 'Keyed digest (HMAC-SHA-256) that stands for the study in logs and file names.';
 COMMENT ON COLUMN study.study_date IS 'StudyDate (0008,0020).';
 COMMENT ON COLUMN study.age_years IS 'Age at the study in years, from birth date, else PatientAge (0010,1010).';
+COMMENT ON COLUMN study.sex IS 'PatientSex (0010,0040) in this study; NULL where absent.';
+COMMENT ON COLUMN study.birth_date IS 'PatientBirthDate (0010,0030) in this study; NULL where absent.';
+COMMENT ON COLUMN study.issuer_of_patient_id IS 'IssuerOfPatientID (0010,0021) in this study, empty where absent.';
 COMMENT ON COLUMN study.accession_number IS 'AccessionNumber (0008,0050), empty where absent.';
 COMMENT ON COLUMN study.study_description IS 'StudyDescription (0008,1030), empty where absent.';
 COMMENT ON COLUMN study.institution_name IS 'InstitutionName (0008,0080), empty where absent.';
@@ -175,7 +175,7 @@ CREATE TABLE IF NOT EXISTS outcome (
     reason                 VARCHAR,
     detail                 VARCHAR NOT NULL,
     stage                  VARCHAR,
-    study_fingerprint      VARCHAR NOT NULL,
+    reading_fingerprint    VARCHAR NOT NULL,
     read_seconds           DOUBLE NOT NULL CHECK (read_seconds BETWEEN 0 AND 1e6),
     read_at                TIMESTAMP NOT NULL,
     PRIMARY KEY (study_instance_uid, checkpoint_sha256),
@@ -190,7 +190,7 @@ COMMENT ON COLUMN outcome.status IS 'measured, excluded (the study lacks somethi
 COMMENT ON COLUMN outcome.reason IS 'Excluded: screening.errors.Exclusion; failed: the exception type; NULL when measured.';
 COMMENT ON COLUMN outcome.detail IS 'The measured facts behind the reason, without patient data.';
 COMMENT ON COLUMN outcome.stage IS 'Failed: the module in which it broke.';
-COMMENT ON COLUMN outcome.study_fingerprint IS 'Fingerprint of the files that were read.';
+COMMENT ON COLUMN outcome.reading_fingerprint IS 'Digest of the files that were read and of the settings that decide the reading; empty when the next sweep is to try again.';
 COMMENT ON COLUMN outcome.read_seconds IS 'Time from files to numbers, s.';
 COMMENT ON COLUMN outcome.read_at IS 'When it was read, UTC.';
 

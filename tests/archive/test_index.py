@@ -66,6 +66,22 @@ def test_a_study_is_unpacked_from_its_series(instances: list[Instance]) -> None:
 
 def test_age_comes_from_the_birth_date_before_patient_age(instances: list[Instance]) -> None:
     born = replace(instances[0], patient_birth_date=date(1974, 1, 15), patient_age_years=70.0)
-    assert age_at_study_years(born) == pytest.approx(50.0, abs=0.01)
+    assert age_at_study_years(born) == 50.0
     assert age_at_study_years(replace(born, patient_birth_date=None)) == 70.0
     assert age_at_study_years(replace(born, study_date=None, patient_age_years=None)) is None
+
+
+@pytest.mark.parametrize(
+    ("born", "on", "whole_years"),
+    [
+        (date(1970, 1, 1), date(2020, 1, 1), 50),
+        (date(1970, 1, 1), date(2019, 12, 31), 49),
+        (date(1972, 2, 29), date(2022, 2, 28), 49),
+        (date(1972, 2, 29), date(2022, 3, 1), 50),
+        (date(2000, 6, 15), date(2018, 6, 14), 17),
+    ],
+)
+def test_age_changes_on_the_birthday(instances: list[Instance], born: date, on: date, whole_years: int) -> None:
+    age = age_at_study_years(replace(instances[0], patient_birth_date=born, study_date=on))
+    assert age is not None
+    assert int(age) == whole_years

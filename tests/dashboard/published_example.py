@@ -78,14 +78,14 @@ def publish_rows(folder: Path, number: int, rows_by_table: dict[str, list[Row]])
 
 def example_rows(patients: tuple[Measured, ...]) -> dict[str, list[Row]]:
     """Return the rows of every table."""
-    unmeasured_patients = [patient_row(patient_id, "F", 75.0) for patient_id, *_ in (EXCLUDED, FAILED)]
+    unmeasured_patients = [patient_row(patient_id) for patient_id, *_ in (EXCLUDED, FAILED)]
     return {
         "sweep": [SWEEP],
         "model": [MODEL],
         "publication": [PUBLICATION],
-        "patient": unmeasured_patients + [patient_row(p.patient_id, p.sex, p.age_years) for p in patients],
-        "study": [study_row(uid, patient_id, 75.0, date(2024, 5, 6)) for patient_id, uid, *_ in UNMEASURED]
-        + [study_row(p.study_instance_uid, p.patient_id, p.age_years, p.study_date) for p in patients],
+        "patient": unmeasured_patients + [patient_row(p.patient_id) for p in patients],
+        "study": [study_row(uid, patient_id, None, 75.0, date(2024, 5, 6)) for patient_id, uid, *_ in UNMEASURED]
+        + [study_row(p.study_instance_uid, p.patient_id, p.sex, p.age_years, p.study_date) for p in patients],
         "series": [series_row("2.25.901", 1, "contrast", "aorta 190 HU")]
         + [series_row(p.study_instance_uid, 1, None, "") for p in patients]
         + [series_row(p.study_instance_uid, 2, "localizer", "ImageType LOCALIZER") for p in patients],
@@ -118,17 +118,15 @@ PUBLICATION: dict[str, Any] = {
 }  # fmt: skip
 
 
-def patient_row(patient_id: str, sex: str | None, age_years: float) -> Row:
-    return {
-        "patient_id": patient_id, "issuer_of_patient_id": "", "identified": True, "sex": sex,
-        "birth_date": date(2025 - int(age_years), 4, 2),
-    }  # fmt: skip
+def patient_row(patient_id: str) -> Row:
+    return {"patient_id": patient_id, "identified": True}
 
 
-def study_row(uid: str, patient_id: str, age_years: float, study_date: date) -> Row:
+def study_row(uid: str, patient_id: str, sex: str | None, age_years: float, study_date: date) -> Row:
     return {
         "study_instance_uid": uid, "patient_id": patient_id, "study_key": uid, "study_date": study_date,
-        "age_years": age_years, "accession_number": f"A-{uid[-5:]}", "study_description": "CT ABD_PELVIS",
+        "age_years": age_years, "sex": sex, "birth_date": sex and date(2025 - int(age_years), 4, 2),
+        "issuer_of_patient_id": "", "accession_number": f"A-{uid[-5:]}", "study_description": "CT ABD_PELVIS",
         "institution_name": "General Hospital", "series_count": 2, "instance_count": 182, "fingerprint": "f",
     }  # fmt: skip
 
@@ -145,7 +143,7 @@ def series_row(uid: str, number: int, reason: str | None, detail: str) -> Row:
 def outcome_row(uid: str, status: str, reason: str | None, detail: str, stage: str | None) -> Row:
     return {
         "study_instance_uid": uid, "checkpoint_sha256": CHECKPOINT, "sweep_id": 7, "status": status, "reason": reason,
-        "detail": detail, "stage": stage, "study_fingerprint": "f", "read_seconds": 1.5, "read_at": READ_AT,
+        "detail": detail, "stage": stage, "reading_fingerprint": "f", "read_seconds": 1.5, "read_at": READ_AT,
     }  # fmt: skip
 
 

@@ -35,15 +35,20 @@ def add_patient(
     age: float | None = 70.0,
     band: str = "likely",
     probability: float = 0.8,
+    identified: bool = True,
+    sex: str | None = "F",
+    issuer: str = "",
 ) -> None:
-    patient = {"patient_id": patient_id, "issuer_of_patient_id": "", "identified": True, "sex": "F", "birth_date": None}
-    write_rows(connection, "patient", [patient])
+    write_rows(connection, "patient", [{"patient_id": patient_id, "identified": identified}])
     study_row = {
         "study_instance_uid": study,
         "patient_id": patient_id,
         "study_key": study,
         "study_date": study_date,
         "age_years": age,
+        "sex": sex,
+        "birth_date": None,
+        "issuer_of_patient_id": issuer,
         "accession_number": "",
         "study_description": "",
         "institution_name": "",
@@ -134,6 +139,35 @@ def test_any_central_dxa_closes_the_gap(connection: duckdb.DuckDBPyConnection, r
     add_patient(connection)
     add_dxa(connection, AS_OF, region)
     assert flagged(connection) == []
+
+
+def test_a_patient_without_identifier_is_not_flagged(connection: duckdb.DuckDBPyConnection) -> None:
+    add_patient(connection, identified=False)
+    assert flagged(connection) == []
+    assert connection.execute("SELECT likely_osteoporosis, identified FROM care_gap").fetchall() == [(True, False)]
+
+
+@pytest.mark.parametrize(("sex", "issuer"), [("M", ""), ("F", "other hospital")])
+def test_studies_that_disagree_on_the_patient_are_not_flagged(
+    connection: duckdb.DuckDBPyConnection, sex: str, issuer: str
+) -> None:
+    add_patient(connection, study="2.25.1", study_date=date(2024, 1, 1), issuer="this hospital")
+    add_patient(connection, study="2.25.2", study_date=date(2023, 1, 1), sex=sex, issuer=issuer)
+    assert flagged(connection) == []
+
+
+def test_a_later_study_without_sex_takes_nothing_away(connection: duckdb.DuckDBPyConnection) -> None:
+    add_patient(connection, study="2.25.1", study_date=date(2023, 1, 1), sex="F")
+    add_patient(connection, study="2.25.2", study_date=date(2024, 1, 1), sex=None)
+    assert connection.execute("SELECT sex FROM flagged").fetchall() == [("F",)]
+
+
+@pytest.mark.parametrize(("study_date", "months"), [(date(2025, 5, 1), 1), (date(2025, 5, 2), 0)])
+def test_months_since_the_ct_are_full_months(
+    connection: duckdb.DuckDBPyConnection, study_date: date, months: int
+) -> None:
+    add_patient(connection, study_date=study_date)
+    assert connection.execute("SELECT months_since_ct FROM worklist").fetchall() == [(months,)]
 
 
 def test_only_the_newest_study_counts(connection: duckdb.DuckDBPyConnection) -> None:

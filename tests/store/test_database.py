@@ -8,7 +8,7 @@ import pytest
 from screening.errors import UserError
 from screening.store.database import DatabaseFolder, create_schema, fetch_one, open_writer, transaction, write_rows
 
-PATIENT = {"patient_id": "A", "issuer_of_patient_id": "", "identified": True, "sex": "F", "birth_date": None}
+PATIENT = {"patient_id": "A", "identified": True}
 
 
 @pytest.fixture
@@ -20,14 +20,14 @@ def connection() -> duckdb.DuckDBPyConnection:
 
 def test_a_row_with_the_same_key_replaces_the_first(connection: duckdb.DuckDBPyConnection) -> None:
     write_rows(connection, "patient", [PATIENT])
-    write_rows(connection, "patient", [PATIENT | {"sex": None}])
-    assert connection.execute("SELECT patient_id, sex FROM patient").fetchall() == [("A", None)]
+    write_rows(connection, "patient", [PATIENT | {"identified": False}])
+    assert connection.execute("SELECT patient_id, identified FROM patient").fetchall() == [("A", False)]
 
 
 def test_nothing_of_a_broken_transaction_is_kept(connection: duckdb.DuckDBPyConnection) -> None:
     with pytest.raises(duckdb.ConstraintException), transaction(connection):
         write_rows(connection, "patient", [PATIENT])
-        write_rows(connection, "patient", [PATIENT | {"sex": "X"}])
+        write_rows(connection, "patient", [PATIENT | {"identified": None}])
     assert fetch_one(connection, "SELECT count(*) FROM patient") == (0,)
 
 

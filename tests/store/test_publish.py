@@ -8,8 +8,6 @@ from screening.config import CareGapSettings
 from screening.store.database import DatabaseFolder, open_writer, write_rows
 from screening.store.publish import KEPT_PUBLICATIONS, publish
 
-PATIENT = {"issuer_of_patient_id": "", "identified": True, "sex": "F", "birth_date": None}
-
 
 @pytest.fixture
 def place(tmp_path: Path) -> DatabaseFolder:
@@ -20,7 +18,7 @@ def place(tmp_path: Path) -> DatabaseFolder:
 
 def add_and_publish(place: DatabaseFolder, patient_id: str, settings: CareGapSettings | None = None) -> Path:
     with open_writer(place) as connection:
-        write_rows(connection, "patient", [PATIENT | {"patient_id": patient_id}])
+        write_rows(connection, "patient", [{"patient_id": patient_id, "identified": True}])
         return publish(connection, place, settings or CareGapSettings())
 
 
@@ -54,6 +52,14 @@ def test_the_limits_of_the_care_gap_are_published(place: DatabaseFolder) -> None
     with duckdb.connect(place.published, read_only=True) as connection:
         row = connection.execute("SELECT as_of_date, look_back_months, minimum_age_years FROM publication").fetchall()
     assert row == [(date(2025, 6, 1), 24, 65)]
+
+
+def test_an_import_without_settings_keeps_the_limits_in_force(place: DatabaseFolder) -> None:
+    add_and_publish(place, "A", CareGapSettings(look_back_months=24, minimum_age_years=65))
+    with open_writer(place) as connection:
+        publish(connection, place, None)
+        rows = connection.execute("SELECT look_back_months, minimum_age_years FROM publication").fetchall()
+    assert rows == [(24, 65), (24, 65)]
 
 
 def test_the_copy_can_be_read_by_duckdb_1_4(place: DatabaseFolder) -> None:

@@ -7,6 +7,7 @@ WITH ranked AS (
         study_bmd.*,
         study.study_date,
         study.age_years,
+        model.data_kind,
         row_number() OVER (
             PARTITION BY study_bmd.patient_id
             ORDER BY study.study_date DESC NULLS LAST, study_bmd.study_instance_uid
@@ -18,9 +19,10 @@ WITH ranked AS (
 )
 SELECT
     ranked.patient_id,
-    patient.identified,
-    patient.sex,
-    patient.birth_date,
+    person.identified,
+    person.identity_conflict,
+    person.sex,
+    person.birth_date,
     ranked.study_instance_uid,
     ranked.study_date,
     ranked.age_years,
@@ -41,8 +43,13 @@ SELECT
     ranked.warnings,
     ranked.evidence_file,
     ranked.checkpoint_sha256,
-    model.data_kind
+    ranked.data_kind
 FROM ranked
-JOIN patient USING (patient_id)
-JOIN model USING (checkpoint_sha256)
+JOIN person USING (patient_id)
 WHERE ranked.newest = 1;
+COMMENT ON COLUMN patient_bmd.identity_conflict IS 'Studies under this PatientID disagree in sex, birth date or issuer: they may be of different people.';
+COMMENT ON COLUMN patient_bmd.sex IS 'PatientSex (0010,0040) of the newest study that states it.';
+COMMENT ON COLUMN patient_bmd.birth_date IS 'PatientBirthDate (0010,0030) of the newest study that states it.';
+COMMENT ON COLUMN patient_bmd.bmd_cnn IS 'Areal BMD estimated by BMD_CNN: mean of the usable levels L1 to L4, g/cm2. Not a DXA.';
+COMMENT ON COLUMN patient_bmd.attenuation_hu IS 'Mean trabecular attenuation of the used levels, HU as acquired: the transparent comparator.';
+COMMENT ON COLUMN patient_bmd.checkpoint_sha256 IS 'SHA-256 of the checkpoint that estimated bmd_cnn, see table model.';

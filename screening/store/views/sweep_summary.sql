@@ -24,3 +24,4 @@ ORDER BY sweep_id;
 COMMENT ON COLUMN sweep_summary.duration_seconds IS 'From start to end of the sweep, s.';
 COMMENT ON COLUMN sweep_summary.failed_share IS 'failed_count / study_read_count, 1; NULL when none was read.';
 COMMENT ON COLUMN sweep_summary.studies_per_hour IS 'Studies read an hour of the sweep, 1/h.';
+COMMENT ON COLUMN sweep_summary.checkpoint_sha256 IS 'SHA-256 of the checkpoint that read the studies of this sweep.';

@@ -30,3 +30,6 @@ QUALIFY row_number() OVER (
     PARTITION BY patient_id ORDER BY abs(days_to_dxa), study_instance_uid, manufacturer
 ) = 1;
 COMMENT ON COLUMN validation_pair.days_to_dxa IS 'Days from the CT to the DXA; negative when the DXA came first.';
+COMMENT ON COLUMN validation_pair.bmd_cnn IS 'Areal BMD estimated by BMD_CNN: mean of the usable levels L1 to L4, g/cm2. Not a DXA.';
+COMMENT ON COLUMN validation_pair.checkpoint_sha256 IS 'SHA-256 of the checkpoint that estimated bmd_cnn, see table model.';
+COMMENT ON COLUMN validation_pair.manufacturer IS 'Manufacturer of the densitometer, whose scale bmd_dxa is on.';
