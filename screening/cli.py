@@ -1,6 +1,7 @@
 """`screening`: thin commands over library calls, one error boundary, exit statuses that mean something.
 
-0 done; 1 expected error, in one line; 2 usage; 3 a bug, with traceback; 4 finished, with more failures than allowed.
+0 done; 1 expected error, in one line; 2 usage; 3 a bug, with traceback; 4 finished, with more failures than allowed;
+130 broken off by a second Ctrl-C.
 """
 
 import os
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 from rich.console import Console
 
-from screening.config import Settings
+from screening.config import CareGapSettings, Settings
 from screening.errors import UserError
 from screening.log import configure_logging
 from screening.records.dxa import read_dxa_csv
@@ -65,7 +66,7 @@ def sweep(
     result = _sweep(archives, DatabaseFolder(database), settings, retry_failed=retry_failed)
     show_sweep(console, result)
     console.print(f"Published: {result.published}\nNext: screening dashboard --database {database}")
-    console.print(NOTICE)
+    console.print(f"{NOTICE} {SIMULATED_NOTICE}" if settings.prediction.checkpoint is None else NOTICE)
     if result.failed_share > settings.sweep.failed_share_limit:
         raise typer.Exit(EXIT_FAILURES)
 
@@ -84,7 +85,7 @@ def import_dxa(
     or t_score, or both; manufacturer (may be missing). A row with the same patient, date, region and manufacturer
     replaces the earlier one.
     """
-    added, refused = _import_dxa(file, DatabaseFolder(database), Settings.load(config))
+    added, refused = _import_dxa(file, DatabaseFolder(database), Settings.load(config).care_gap if config else None)
     console.print(f"DXA results: {added} accepted, {refused} refused (table rejected_record).")
 
 
@@ -114,7 +115,7 @@ def demo(
         _simulate(folder / "simulated", patients=DEMO_PATIENTS, seed=DEMO_SEED, institution=1, matrix=256)
     with as_file(files("screening").joinpath("demo_data")) as real:
         result = _sweep([folder / "simulated" / "archive", real], place, settings, retry_failed=False)
-    _import_dxa(folder / "simulated" / "dxa.csv", place, settings)
+    _import_dxa(folder / "simulated" / "dxa.csv", place, None)
     show_sweep(console, result)
     show_database(
         console, place.published, "Agreement of BMD_CNN with SIMULATED DXA (says nothing about real patients)"
@@ -172,14 +173,14 @@ def _sweep(archives: list[Path], place: DatabaseFolder, settings: Settings, *, r
         return run_sweep(archives, place, settings, progress=progress, retry_failed=retry_failed)
 
 
-def _import_dxa(file: Path, place: DatabaseFolder, settings: Settings) -> tuple[int, int]:
+def _import_dxa(file: Path, place: DatabaseFolder, care_gap: CareGapSettings | None) -> tuple[int, int]:
     imported = read_dxa_csv(file)
     place.create()
     with locked(place), open_writer(place) as connection:
         with transaction(connection):
             write_rows(connection, "dxa", imported.accepted)
             write_rows(connection, "rejected_record", imported.rejected)
-        publish(connection, place, settings.care_gap)
+        publish(connection, place, care_gap)
     return len(imported.accepted), len(imported.rejected)
 
 
@@ -203,9 +204,6 @@ def main() -> None:
     except UserError as error:
         typer.echo(f"screening: {error}", err=True)
         raise SystemExit(EXIT_USER_ERROR) from error
-    except KeyboardInterrupt as interrupt:
-        typer.echo("screening: stopped; what was committed is kept, the next sweep goes on there.", err=True)
-        raise SystemExit(EXIT_USER_ERROR) from interrupt
     except Exception as error:
         traceback.print_exc()
         raise SystemExit(EXIT_BUG) from error

@@ -35,7 +35,6 @@ def connected(address: str | None, workers: int | None, plugin: WorkerPlugin) ->
         raise UserError(f"No Dask scheduler answers at {address}: start it, or leave out --scheduler.") from error
     with cluster or nullcontext(), client:
         client.register_plugin(plugin)
-        client.wait_for_workers(1, timeout=_WAIT_FOR_WORKERS_S)
         yield client
 
 
@@ -48,7 +47,7 @@ def local_cluster(workers: int | None) -> LocalCluster:
             threads_per_worker=1,  # inference with two threads a process is slower under load
             processes=True,
             host="127.0.0.1",
-            dashboard_address=None,
+            dashboard_address="127.0.0.1:0",  # any free port: several sweeps may run on one machine
             memory_limit=0,  # a study's volume is its memory; the machine's own limit holds
             silence_logs=logging.CRITICAL,
         )
@@ -70,11 +69,15 @@ def stream(
     *,
     deadline_s: float,
     stopping: Callable[[], bool] = lambda: False,
-) -> Iterator[Done[Item]]:
-    """Run `function(*arguments)` for each (item, arguments), never many more in flight than there are workers.
+) -> Iterator[list[Done[Item]]]:
+    """Run `function(*arguments)` for each (item, arguments), one on each worker thread, and yield what ended.
 
-    A task whose worker dies again and again, or that outlasts `deadline_s`, ends as lost; the others go on.
-    Once `stopping()` is true no new task starts and those in flight are finished.
+    Nothing waits in a queue, so the deadline is that of the task alone and a worker that dies takes one task with it.
+    A task whose worker dies again and again, or that outlasts `deadline_s`, ends as lost; the others go on. Once
+    `stopping()` is true no new task starts and those in flight are finished.
+
+    Raises:
+        UserError: no worker is left, and none came back.
     """
     in_flight: dict[Future[Any], tuple[Item, float]] = {}
     while True:
@@ -82,7 +85,9 @@ def stream(
             in_flight[client.submit(function, *arguments, pure=False)] = (item, time.monotonic())
         if not in_flight:
             return
-        yield from _ended(client, in_flight, deadline_s)
+        ended = list(_ended(client, in_flight, deadline_s))
+        if ended:
+            yield ended
 
 
 def _refill(
@@ -91,14 +96,23 @@ def _refill(
     items: Iterator[tuple[Item, tuple[Any, ...]]],
     stopping: Callable[[], bool],
 ) -> Iterator[tuple[Item, tuple[Any, ...]]]:
-    room = max(2, len(client.nthreads()) + 1) - len(in_flight)
+    if not in_flight:
+        _wait_for_worker(client)
+    room = sum(client.nthreads().values()) - len(in_flight)
     for _ in range(room):
-        if stopping():
-            return
-        following = next(items, None)
+        following = None if stopping() else next(items, None)
         if following is None:
             return
         yield following
+
+
+def _wait_for_worker(client: Client) -> None:
+    try:
+        client.wait_for_workers(1, timeout=_WAIT_FOR_WORKERS_S)
+    except TimeoutError as error:
+        raise UserError(
+            f"No Dask worker came within {_WAIT_FOR_WORKERS_S} s: see the workers' log, then sweep again."
+        ) from error
 
 
 def _ended(client: Client, in_flight: dict[Future[Any], tuple[Item, float]], deadline_s: float) -> Iterator[Done[Item]]:
@@ -128,7 +142,7 @@ def _give_up(client: Client, future: Future[Any]) -> None:
     busy = [address for address, keys in client.processing().items() if future.key in keys]
     future.cancel()
     if busy:
-        client.run(_kill_worker, workers=busy, nanny=True)
+        client.run(_kill_worker, workers=busy, nanny=True, on_error="return")
 
 
 def _kill_worker(dask_worker: Nanny) -> None:

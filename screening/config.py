@@ -30,7 +30,7 @@ class PredictionSettings(_Section):
     """How slice readings become a patient's value."""
 
     checkpoint: Path | None = Field(None, description="Checkpoint file; none means the bundled one.")
-    device: str = Field("auto", pattern="^(auto|cpu|cuda(:[0-9]+)?)$", description="auto, cpu or cuda.")
+    device: str = Field("auto", pattern="^(auto|cpu|cuda)$", description="auto, cpu or cuda.")
     reference: ReferenceName = Field("hologic_l1_l4_female", description="Reference population of the T-score.")
     allow_uncertain_levels: bool = Field(
         False, description="Measure although level names are uncertain, with a warning."
@@ -55,7 +55,6 @@ class SweepSettings(_Section):
     workers: int | None = Field(None, ge=1, description="Worker processes; none means one a core.")
     scheduler: str | None = Field(None, description="Address of a running Dask scheduler, e.g. tls://host:8786.")
     header_batch: int = Field(500, ge=1, description="Files whose headers are read in one task.")
-    commit_studies: int = Field(20, ge=1, description="Studies whose rows are committed together.")
     study_deadline_s: float = Field(900.0, gt=0, description="A study that takes longer is a failure.")
     failed_share_limit: float = Field(
         0.05, ge=0, le=1, description="Above this share of failures the exit status is 4."
@@ -80,19 +79,28 @@ class Settings(_Section):
         if path is None:
             return cls()
         try:
-            return cls.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
-        except FileNotFoundError as error:
-            raise UserError(f"Expected a configuration file at {path}, found none.") from error
-        except tomllib.TOMLDecodeError as error:
+            return cls._validated(tomllib.loads(path.read_text(encoding="utf-8")), str(path))
+        except OSError as error:
+            raise UserError(f"Cannot read the configuration file {path}: {error.strerror}.") from error
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
             raise UserError(f"{path} is not valid TOML: {error}.") from error
+
+    @classmethod
+    def _validated(cls, values: Mapping[str, Any], source: str) -> Self:
+        try:
+            return cls.model_validate(values)
         except ValidationError as error:
             first = error.errors()[0]
             where = ".".join(str(part) for part in first["loc"])
-            raise UserError(f"{path}, setting {where}: {first['msg']}.") from error
+            raise UserError(f"{source}, setting {where}: {first['msg']}.") from error
 
     def overridden(self, sections: Mapping[str, Mapping[str, Any]]) -> Self:
-        """Replace the given values; None leaves a setting as it is."""
+        """Replace the given values; None leaves a setting as it is.
+
+        Raises:
+            UserError: a value is out of its range; names the setting.
+        """
         values = self.model_dump()
         for section, given in sections.items():
             values[section] |= {name: value for name, value in given.items() if value is not None}
-        return type(self).model_validate(values)
+        return self._validated(values, "command line")

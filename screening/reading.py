@@ -13,12 +13,13 @@ from typing import Final
 from screening.archive.index import Instance, Series, Study, age_at_study_years
 from screening.config import Settings
 from screening.errors import Excluded, Exclusion
-from screening.imaging.attenuation import TissueAnchors, contrast_facts, is_enhanced, measure_trabecular, tissue_anchors
-from screening.imaging.eligibility import SeriesExclusion, judge_series
+from screening.imaging.attenuation import contrast_facts, is_enhanced, measure_trabecular, tissue_anchors
+from screening.imaging.eligibility import SeriesExclusion, judge_series, stated_phase
 from screening.imaging.evidence import LevelEvidence, evidence_png
 from screening.imaging.hounsfield import Volume, read_volume
 from screening.imaging.lumbar import LevelCertainty, Localizer, LumbarSpine, Vertebra
 from screening.imaging.model_input import KvpScale, crops, kvp_scale
+from screening.imaging.wording import Phase
 from screening.prediction.inference import Predictor
 from screening.prediction.patient import LevelBmd, PatientBmd, level_bmd, patient_bmd, slabs_of
 
@@ -49,6 +50,7 @@ class Failure:
 
     stage: str
     exception_type: str
+    transient: bool  # reading a file failed, not reading a study: worth another try the next night
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,8 +98,9 @@ def read_series(series: Series, localizer: Localizer, predictor: Predictor, sett
     if spine.certainty is LevelCertainty.UNCERTAIN and not settings.prediction.allow_uncertain_levels:
         raise Excluded(Exclusion.LEVEL_UNCERTAIN, spine.detail)
     anchors = tissue_anchors(volume, spine.vertebrae)
-    enhanced = is_enhanced(anchors, settings.eligibility)
-    if enhanced and not settings.eligibility.allow_enhanced:
+    seen = is_enhanced(anchors, settings.eligibility)
+    enhanced = True if stated_phase(series) is Phase.ENHANCED else seen
+    if seen and not settings.eligibility.allow_enhanced:
         raise Excluded(Exclusion.CONTRAST, contrast_facts(anchors))
     scale = kvp_scale(volume.kvp_kv)
     patient = patient_bmd(
@@ -112,7 +115,7 @@ def read_series(series: Series, localizer: Localizer, predictor: Predictor, sett
         spine=spine,
         patient=patient,
         contrast_enhanced=bool(enhanced),
-        warnings=patient.warnings + _study_warnings(series.first, spine, anchors, scale, enhanced),
+        warnings=patient.warnings + _study_warnings(series.first, spine, scale, enhanced),
         evidence_png=evidence_png(volume, _shown(patient)),
     )
 
@@ -134,7 +137,7 @@ _OURS: Final = ("screening.", "models.")
 
 def failure_of(error: BaseException) -> Failure:
     """Find the innermost module of ours that the error passed through."""
-    return Failure(_stage(error.__traceback__), type(error).__name__)
+    return Failure(_stage(error.__traceback__), type(error).__name__, isinstance(error, OSError))
 
 
 def _stage(trace: TracebackType | None) -> str:
@@ -154,9 +157,7 @@ def _shown(patient: PatientBmd) -> tuple[LevelEvidence, ...]:
     )
 
 
-def _study_warnings(
-    instance: Instance, spine: LumbarSpine, anchors: TissueAnchors, scale: KvpScale, enhanced: bool | None
-) -> tuple[str, ...]:
+def _study_warnings(instance: Instance, spine: LumbarSpine, scale: KvpScale, enhanced: bool | None) -> tuple[str, ...]:
     facts = {
         "patient not identified: PatientID is empty": not instance.patient_id,
         "age not known: no category, never flagged": age_at_study_years(instance) is None,

@@ -4,10 +4,9 @@ import hashlib
 import json
 import pickle
 import signal
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -18,19 +17,19 @@ import duckdb
 import structlog
 from distributed import Client
 
-from screening.archive.folder import changes, require_folders, walk
+from screening.archive.folder import below, changes, require_folders, require_still_there, walk
+from screening.archive.header import FileProblem, FoundFile, NotIndexed
 from screening.archive.index import unpack_study
-from screening.cluster import Done, connected, stream
+from screening.cluster import Done, Item, connected, stream
 from screening.config import Settings
 from screening.log import site_key, study_key
 from screening.prediction.inference import CheckpointFacts, load_predictor
-from screening.reading import Failure, Outcome
+from screening.reading import Failure, Outcome, failure_of
 from screening.store.database import DatabaseFolder, fetch_one, locked, open_writer, transaction, write_rows
 from screening.store.file_index import (
     HeaderBatch,
     PendingStudy,
     add_headers,
-    below,
     forget_files,
     known_files,
     packed_series,
@@ -44,9 +43,6 @@ LIBRARIES: Final = ("numpy", "scipy", "pydicom", "python-gdcm", "torch", "dask",
 # Settings that change what is read in a study; the others change who is flagged or how the night is run.
 _READING_SETTINGS: Final = {"eligibility", "prediction"}
 _NOT_READING: Final = {"prediction": {"device", "checkpoint"}}
-
-# The rows of a few seconds are lost at most when the machine dies; a commit costs about 10 ms.
-COMMIT_EVERY_S: Final = 2.0
 
 _log = structlog.get_logger()
 
@@ -112,16 +108,15 @@ def run_sweep(
             connection, facts.sha256, night.reading_fingerprint, retry_failed=retry_failed
         )
         counts = _read(connection, client, night, pending, progress, stopping)
-        state = "stopped" if stopping() else "completed"
-        problems = fetch_one(connection, "SELECT count(*) FROM file_problem")[0]
         totals = {
             "file_found_count": found,
             "file_read_count": read,
-            "file_problem_count": problems,
+            "file_problem_count": fetch_one(connection, "SELECT count(*) FROM file_problem")[0],
             "study_found_count": present,
             **counts,
         }
-        _end(connection, night.sweep_id, state, totals)
+        state = "stopped" if stopping() else "completed"
+        _end(connection, night, state, totals)
         publish(connection, place, settings.care_gap)
     return SweepResult(sweep_id=night.sweep_id, state=state, published=place.published, **totals)
 
@@ -170,21 +165,24 @@ def _begin(
     sweep_id = fetch_one(connection, "SELECT coalesce(max(sweep_id), 0) + 1 FROM sweep")[0]
     with transaction(connection):
         connection.execute("UPDATE sweep SET state = 'interrupted' WHERE state = 'running'")
-        connection.execute("UPDATE model SET active = false")
-        write_rows(connection, "model", [_model(facts)])
+        _register(connection, facts)
         write_rows(connection, "sweep", [_sweep(sweep_id, archives, settings, facts)])
     return _Night(sweep_id, place, settings, facts, site_key(place.key))
 
 
-def _model(facts: CheckpointFacts) -> dict[str, Any]:
-    return {
-        "checkpoint_sha256": facts.sha256,
-        "name": facts.name,
-        "data_kind": facts.data_kind,
-        "metrics": json.dumps(facts.metrics),
-        "active": True,
-        "registered_at": _now(),
-    }
+def _register(connection: duckdb.DuckDBPyConnection, facts: CheckpointFacts) -> None:
+    """Enter the checkpoint at its first use; the first of a database is active at once, others after a whole sweep."""
+    known = connection.execute("SELECT checkpoint_sha256 FROM model").fetchall()
+    if (facts.sha256,) not in known:
+        model = {
+            "checkpoint_sha256": facts.sha256,
+            "name": facts.name,
+            "data_kind": facts.data_kind,
+            "metrics": json.dumps(facts.metrics),
+            "active": not known,
+            "registered_at": _now(),
+        }
+        write_rows(connection, "model", [model])
 
 
 def _sweep(sweep_id: int, archives: Sequence[Path], settings: Settings, facts: CheckpointFacts) -> dict[str, Any]:
@@ -215,30 +213,35 @@ def _index(
     roots = [archive.absolute() for archive in archives]
     known = {path: facts for path, facts in known_files(connection).items() if below(path, roots)}
     changed = changes(walk(archives), known)
+    require_still_there(roots, changed, known)
     forget_files(connection, changed.vanished | frozenset(file.path for file in changed.to_read if file.path in known))
-    done = 0
-    progress("headers", done, len(changed.to_read))
-    for ended in stream(
-        client,
-        read_headers_packed,
-        _header_batches(changed.to_read, settings),
-        deadline_s=settings.sweep.study_deadline_s,
-    ):
-        if ended.result is None:
-            raise RuntimeError(f"reading headers ended with {ended.lost_to}")
-        add_headers(connection, HeaderBatch(*pickle.loads(ended.result)))
-        done += ended.item
-        progress("headers", done, len(changed.to_read))
+    progress("headers", 0, len(changed.to_read))
+    done, lost = 0, list(changed.to_read)
+    for size in (settings.sweep.header_batch, 1):  # a batch that was lost is read again file by file
+        batches, lost = _batches(lost, size), []
+        for ended in _each(stream(client, read_headers_packed, batches, deadline_s=settings.sweep.study_deadline_s)):
+            if ended.result is not None:
+                add_headers(connection, HeaderBatch(*pickle.loads(ended.result)))
+            elif len(ended.item) > 1:
+                lost.extend(ended.item)
+                continue
+            else:
+                problem = NotIndexed(FileProblem.READER_FAILED, ended.lost_to or "")
+                add_headers(connection, HeaderBatch((), tuple((file, problem) for file in ended.item)))
+            done += len(ended.item)
+            progress("headers", done, len(changed.to_read))
     return changed.found_count, len(changed.to_read)
 
 
-def _header_batches(files: Sequence[Any], settings: Settings) -> Iterator[tuple[int, tuple[Any, ...]]]:
-    for start in range(0, len(files), settings.sweep.header_batch):
-        batch = [
-            (str(file.path), file.size_bytes, file.mtime_ns)
-            for file in files[start : start + settings.sweep.header_batch]
-        ]
-        yield len(batch), (batch,)
+def _batches(files: Sequence[FoundFile], size: int) -> Iterator[tuple[list[FoundFile], tuple[list[FoundFile]]]]:
+    for start in range(0, len(files), size):
+        batch = list(files[start : start + size])
+        yield batch, (batch,)
+
+
+def _each(waves: Iterator[list[Done[Item]]]) -> Iterator[Done[Item]]:
+    for wave in waves:
+        yield from wave
 
 
 def _read(
@@ -252,13 +255,15 @@ def _read(
     """Read the pending studies and commit them in batches; count how they ended."""
     statuses: list[str] = []
     progress("studies", 0, len(pending))
-    tasks = ((study, (packed_series(connection, study.study_instance_uid), night.settings)) for study in pending)
-    ended = stream(
+    tasks = (
+        (study, (packed_series(connection, study.study_instance_uid), night.settings, night.facts.sha256))
+        for study in pending
+    )
+    waves = stream(
         client, read_study_packed, tasks, deadline_s=night.settings.sweep.study_deadline_s, stopping=stopping
     )
-    for some in _gathered(ended, night.settings.sweep.commit_studies):
-        readings = [_read_study(connection, night, done) for done in some]
-        _commit(connection, night.place, readings)
+    for wave in waves:
+        readings = _commit(connection, night.place, [_read_study(connection, night, done) for done in wave])
         statuses.extend(read.status for read in readings)
         progress("studies", len(statuses), len(pending))
     return {
@@ -267,19 +272,6 @@ def _read(
         "excluded_count": statuses.count("excluded"),
         "failed_count": statuses.count("failed"),
     }
-
-
-def _gathered(ended: Iterator[Done[PendingStudy]], size: int) -> Iterator[list[Done[PendingStudy]]]:
-    """Gather what belongs into one commit: `size` studies, or what came in a few seconds."""
-    some: list[Done[PendingStudy]] = []
-    since = time.monotonic()
-    for done in ended:
-        some.append(done)
-        if len(some) >= size or time.monotonic() - since > COMMIT_EVERY_S:
-            yield some
-            some, since = [], time.monotonic()
-    if some:
-        yield some
 
 
 def _read_study(connection: duckdb.DuckDBPyConnection, night: _Night, done: Done[PendingStudy]) -> ReadStudy:
@@ -296,10 +288,27 @@ def _read_study(connection: duckdb.DuckDBPyConnection, night: _Night, done: Done
 
 
 def _lost(to: str | None) -> Outcome:
-    return Outcome(None, Failure("worker", to or "no result"), 0.0)
+    return Outcome(None, Failure("worker", to or "no result", transient=False), 0.0)
 
 
-def _commit(connection: duckdb.DuckDBPyConnection, place: DatabaseFolder, readings: list[ReadStudy]) -> None:
+def _commit(connection: duckdb.DuckDBPyConnection, place: DatabaseFolder, readings: list[ReadStudy]) -> list[ReadStudy]:
+    """Write what ended and return it; a study whose numbers the database refuses becomes a failure of its own."""
+    try:
+        _write(connection, place, readings)
+    except duckdb.ConstraintException as error:
+        if len(readings) > 1:
+            return [read for one in readings for read in _commit(connection, place, [one])]
+        refused = Outcome(None, failure_of(error), readings[0].outcome.read_seconds)
+        readings = [replace(readings[0], outcome=refused)]
+        _write(connection, place, readings)
+    for read in readings:
+        if read.outcome.failure is not None:
+            failure = read.outcome.failure
+            _log.error("study failed", study=read.study_key, stage=failure.stage, exception=failure.exception_type)
+    return readings
+
+
+def _write(connection: duckdb.DuckDBPyConnection, place: DatabaseFolder, readings: list[ReadStudy]) -> None:
     """Write pictures first, so that no row names a picture that is not there."""
     for read in readings:
         if read.measured is not None:
@@ -307,16 +316,24 @@ def _commit(connection: duckdb.DuckDBPyConnection, place: DatabaseFolder, readin
             unfinished = picture.with_suffix(".unfinished")
             unfinished.write_bytes(read.measured.evidence_png)
             unfinished.replace(picture)
-        if read.outcome.failure is not None:
-            failure = read.outcome.failure
-            _log.error("study failed", study=read.study_key, stage=failure.stage, exception=failure.exception_type)
     with transaction(connection):
-        write_readings(connection, readings)
+        write_readings(connection, [read for read in readings if not _better_known(connection, read)])
 
 
-def _end(connection: duckdb.DuckDBPyConnection, sweep_id: int, state: str, totals: dict[str, int]) -> None:
+def _better_known(connection: duckdb.DuckDBPyConnection, read: ReadStudy) -> bool:
+    """Tell whether a dropped mount or the like must not wipe out an earlier result; the next sweep tries again."""
+    if read.outcome.failure is None or not read.outcome.failure.transient:
+        return False
+    query = "SELECT count(*) FROM outcome WHERE study_instance_uid = ? AND checkpoint_sha256 = ?"
+    return bool(fetch_one(connection, query, [read.study.study_instance_uid, read.checkpoint_sha256])[0])
+
+
+def _end(connection: duckdb.DuckDBPyConnection, night: _Night, state: str, totals: dict[str, int]) -> None:
     assignments = ", ".join(f"{column} = ${column}" for column in totals)
-    connection.execute(
-        f"UPDATE sweep SET ended_at = $ended_at, state = $state, {assignments} WHERE sweep_id = $sweep_id",
-        {"ended_at": _now(), "state": state, "sweep_id": sweep_id, **totals},
-    )
+    with transaction(connection):
+        connection.execute(
+            f"UPDATE sweep SET ended_at = $ended_at, state = $state, {assignments} WHERE sweep_id = $sweep_id",
+            {"ended_at": _now(), "state": state, "sweep_id": night.sweep_id, **totals},
+        )
+        if state == "completed":  # else a worklist read half with another checkpoint would be published
+            connection.execute("UPDATE model SET active = (checkpoint_sha256 = ?)", [night.facts.sha256])

@@ -9,9 +9,10 @@ from typing import cast
 
 from distributed import Worker, WorkerPlugin, get_worker
 
-from screening.archive.header import FoundFile, NotIndexed, read_header
+from screening.archive.header import FileProblem, FoundFile, NotIndexed, read_header
 from screening.archive.index import unpack_study
 from screening.config import Settings
+from screening.errors import UserError
 from screening.imaging.lumbar import Localizer, find_lumbar_spine
 from screening.prediction.inference import Predictor, load_predictor
 from screening.reading import outcome_of
@@ -34,19 +35,26 @@ class ReadersPlugin(WorkerPlugin):
         self.predictor: Predictor = load_predictor(self._checkpoint, self._device)
 
 
-def read_headers_packed(batch: Sequence[tuple[str, int, int]]) -> bytes:
+def read_headers_packed(batch: Sequence[FoundFile]) -> bytes:
     """Read the headers of some files on a worker; one bytes object travels back."""
     instances, problems = [], []
-    for path, size_bytes, mtime_ns in batch:
-        file = FoundFile(Path(path), size_bytes, mtime_ns)
+    for file in batch:
         try:
             instances.append(read_header(file))
         except NotIndexed as problem:
             problems.append((file, problem))
+        except Exception as error:  # noqa: BLE001  one odd file must not end the night; it becomes a counted row
+            problems.append((file, NotIndexed(FileProblem.READER_FAILED, type(error).__name__)))
     return pickle.dumps((tuple(instances), tuple(problems)))
 
 
-def read_study_packed(packed_series: list[bytes], settings: Settings) -> bytes:
-    """Read one study on a worker; one bytes object travels back."""
+def read_study_packed(packed_series: list[bytes], settings: Settings, checkpoint_sha256: str) -> bytes:
+    """Read one study on a worker; one bytes object travels back.
+
+    Raises:
+        UserError: the worker holds another checkpoint than the one the results will be filed under.
+    """
     plugin = cast(ReadersPlugin, get_worker().plugins[ReadersPlugin.name])
+    if plugin.predictor.facts.sha256 != checkpoint_sha256:
+        raise UserError("A worker holds another checkpoint than this sweep: make the same file visible to all workers.")
     return pickle.dumps(outcome_of(unpack_study(packed_series), plugin.localizer, plugin.predictor, settings))

@@ -33,6 +33,11 @@ def hang_if_slow(text: str) -> bytes:
     return echo(text)
 
 
+def take_a_second(text: str) -> bytes:
+    time.sleep(1)
+    return echo(text)
+
+
 def fail(text: str) -> bytes:
     raise ZeroDivisionError(text)
 
@@ -41,8 +46,8 @@ def tasks(*texts: str) -> Iterator[tuple[str, tuple[str]]]:
     return ((text, (text,)) for text in texts)
 
 
-def results(ended: Iterator[Done[str]]) -> dict[str, bytes | str | None]:
-    return {done.item: done.lost_to or done.result for done in ended}
+def results(ended: Iterator[list[Done[str]]]) -> dict[str, bytes | str | None]:
+    return {done.item: done.lost_to or done.result for wave in ended for done in wave}
 
 
 def test_every_task_gives_its_result(client: Client) -> None:
@@ -62,11 +67,18 @@ def test_a_task_that_hangs_is_given_up_and_the_others_go_on(client: Client) -> N
     assert time.monotonic() - started < 60
 
 
+def test_the_deadline_is_that_of_a_task_and_not_of_its_queue(client: Client) -> None:
+    texts = "abcdefgh"
+    assert results(stream(client, take_a_second, tasks(*texts), deadline_s=3)) == {
+        text: text.encode() for text in texts
+    }
+
+
 def test_a_wish_to_stop_ends_what_is_in_flight_and_starts_nothing(client: Client) -> None:
     done: list[str] = []
     stopped = stream(client, echo, tasks(*"abcdefghij"), deadline_s=60, stopping=lambda: bool(done))
-    for ended in stopped:
-        done.append(ended.item)
+    for wave in stopped:
+        done.extend(ended.item for ended in wave)
     assert 1 <= len(done) < 10
 
 

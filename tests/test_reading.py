@@ -127,6 +127,13 @@ def test_a_failure_outside_our_modules_is_unknown() -> None:
     assert failure_of(ValueError("x")).stage == "unknown"
 
 
+@pytest.mark.parametrize(
+    ("error", "transient"), [(FileNotFoundError(), True), (TimeoutError(), True), (ValueError(), False)]
+)
+def test_a_file_that_cannot_be_reached_is_worth_another_try(error: Exception, transient: bool) -> None:
+    assert failure_of(error).transient is transient
+
+
 def test_a_study_without_ct_says_so(tmp_path: Path, predictor: Predictor) -> None:
     instance = read_header(found(write(tmp_path, "mr", ct_slice(Modality="MR"))))
     study = Study(instance.study_instance_uid, (Series(instance.series_instance_uid, (instance,)),))

@@ -19,7 +19,7 @@ from screening.errors import UserError
 from screening.store.database import DatabaseFolder, locked
 from screening.sweep import SweepResult, run_sweep
 
-TWO_WORKERS = Settings(sweep=SweepSettings(workers=2, commit_studies=1))
+TWO_WORKERS = Settings(sweep=SweepSettings(workers=2))
 RESULTS = ("outcome", "series", "vertebra", "slice_prediction", "study_bmd", "patient", "study", "file_problem")
 SIMULATED, SINGLE_SLICES = 4, 30
 STUDIES = SIMULATED + SINGLE_SLICES
@@ -140,6 +140,25 @@ def test_only_settings_that_decide_the_reading_make_it_read_again(tmp_path: Path
     assert sweep(archive, place, stricter).study_read_count == SINGLE_SLICES
 
 
+def test_a_study_that_cannot_be_reached_keeps_its_result_and_is_tried_again(tmp_path: Path, simulated: Path) -> None:
+    """The index knows the files of an archive that is not swept tonight and has gone: as when a mount drops."""
+    gone, place = tmp_path / "gone", DatabaseFolder(tmp_path / "db")
+    study = next((simulated / "archive").glob("*/SIM1-000001"))
+    shutil.copytree(study, gone)
+    first = sweep(gone, place)
+    before = rows(place, "study_bmd")
+    shutil.rmtree(gone)
+    other = write(tmp_path / "other", "slice", ct_slice(StudyInstanceUID="2.25.7", SeriesInstanceUID="2.25.7.1")).parent
+    stricter = Settings.model_validate({"sweep": {"workers": 1}, "eligibility": {"minimum_age_years": 21.0}})
+
+    second, third = sweep(other, place, stricter), sweep(other, place, stricter)
+
+    assert first.measured_count == 1
+    assert (second.failed_count, third.failed_count) == (1, 1)
+    assert rows(place, "study_bmd") == before
+    assert rows(place, "outcome")[0]["status"] == "measured"
+
+
 def test_only_one_process_writes(tmp_path: Path) -> None:
     place = DatabaseFolder(tmp_path / "db")
     place.create()
@@ -158,7 +177,7 @@ def started(archive: Path, tmp_path: Path) -> Iterator[tuple[subprocess.Popen[st
     place = DatabaseFolder(tmp_path / "db")
     command = [sys.executable, "-c", "from screening.cli import main; main()", "sweep", str(archive)]
     process = subprocess.Popen(
-        [*command, "--database", str(place.folder), "--workers", "1", "--config", str(one_by_one(tmp_path))],
+        [*command, "--database", str(place.folder), "--workers", "1"],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -168,12 +187,6 @@ def started(archive: Path, tmp_path: Path) -> Iterator[tuple[subprocess.Popen[st
     if process.poll() is None:
         os.killpg(process.pid, signal.SIGKILL)
     process.communicate()
-
-
-def one_by_one(folder: Path) -> Path:
-    config = folder / "screening.toml"
-    config.write_text("[sweep]\ncommit_studies = 1\n")
-    return config
 
 
 def wait_for_first_result(place: DatabaseFolder) -> None:

@@ -1,7 +1,7 @@
 """Folders -> the files in them, and what changed since the last look."""
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from screening.errors import UserError
 
 
 def require_folders(archives: Sequence[Path]) -> None:
-    """Refuse a wrong path or a mount that is not there before anything is judged vanished.
+    """Refuse a wrong path before anything is judged vanished.
 
     Raises:
         UserError: an archive is no folder.
@@ -34,23 +34,36 @@ def _walk_folder(folder: Path, seen: set[tuple[int, int]]) -> Iterator[FoundFile
     pending = [folder]
     while pending:
         current = pending.pop()
-        status = current.stat()
+        try:
+            status = current.stat()
+            with os.scandir(current) as entries:
+                ordered = sorted(entries, key=lambda entry: entry.name)
+        except OSError:
+            yield FoundFile(current, 0, 0, is_folder=True)
+            continue
         if (status.st_dev, status.st_ino) in seen:
             continue
         seen.add((status.st_dev, status.st_ino))
-        try:
-            with os.scandir(current) as entries:
-                ordered = sorted(entries, key=lambda entry: entry.name)
-        except (PermissionError, FileNotFoundError):
-            yield FoundFile(current, status.st_size, status.st_mtime_ns)  # becomes a counted problem
-            continue
-        pending.extend(Path(entry.path) for entry in reversed(ordered) if entry.is_dir())
-        yield from (_found(entry) for entry in ordered if not entry.is_dir())
+        kinds = [(entry, _is_folder(entry)) for entry in ordered]
+        pending.extend(Path(entry.path) for entry, is_folder in reversed(kinds) if is_folder)
+        yield from (_found(entry) for entry, is_folder in kinds if not is_folder)
+
+
+def _is_folder(entry: "os.DirEntry[str]") -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link that points to itself
+        return False
 
 
 def _found(entry: "os.DirEntry[str]") -> FoundFile:
-    status = entry.stat(follow_symlinks=entry.is_file())  # a dangling link or a socket is a counted problem too
-    return FoundFile(Path(entry.path), status.st_size, status.st_mtime_ns)
+    """Describe a file; a dangling link, a socket or a file gone meanwhile becomes a counted problem later."""
+    path = Path(entry.path)
+    try:
+        status = entry.stat()
+    except OSError:
+        return FoundFile(path, 0, 0)
+    return FoundFile(path, status.st_size, status.st_mtime_ns)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,11 +76,36 @@ class Changes:
 
 
 def changes(found: Iterator[FoundFile], known: Mapping[Path, tuple[int, int]]) -> Changes:
-    """Compare the files found with those known by path, size and modification time."""
-    to_read = []
+    """Compare the files found with those known by path, size and modification time.
+
+    What lies below a folder that could not be listed is not known to have vanished.
+    """
+    to_read, unlisted = [], []
     seen = set()
     for file in found:
         seen.add(file.path)
+        if file.is_folder:
+            unlisted.append(file.path)
         if known.get(file.path) != (file.size_bytes, file.mtime_ns):
             to_read.append(file)
-    return Changes(len(seen), tuple(to_read), frozenset(known.keys() - seen))
+    vanished = frozenset(path for path in known.keys() - seen if not below(path, unlisted))
+    return Changes(len(seen), tuple(to_read), vanished)
+
+
+def below(path: Path, folders: Iterable[Path]) -> bool:
+    """Tell whether a path is one of these folders or lies in one of them."""
+    return any(path.is_relative_to(folder) for folder in folders)
+
+
+def require_still_there(archives: Sequence[Path], changed: Changes, known: Iterable[Path]) -> None:
+    """Refuse an archive of which nothing is left: an unmounted folder is an empty one.
+
+    Raises:
+        UserError: every known file of an archive has vanished.
+    """
+    left = set(known) - changed.vanished | {file.path for file in changed.to_read}
+    for archive in archives:
+        if any(below(path, [archive]) for path in changed.vanished) and not any(
+            below(path, [archive]) for path in left
+        ):
+            raise UserError(f"{archive} held files at the last sweep and holds none now: is it mounted?")

@@ -26,7 +26,8 @@ from screening.archive.index import Instance
 class FileProblem(StrEnum):
     """Why a file is not indexed; each value is stored and counted."""
 
-    NOT_A_FILE = "not_a_file"  # a dangling link, a socket, a folder that cannot be listed
+    NOT_A_FILE = "not_a_file"  # a dangling link, a socket
+    FOLDER_NOT_LISTED = "folder_not_listed"  # what is in it is not known
     EMPTY = "empty"
     NOT_DICOM = "not_dicom"
     DICOMDIR = "dicomdir"
@@ -35,6 +36,7 @@ class FileProblem(StrEnum):
     NO_PERMISSION = "no_permission"
     VANISHED = "vanished"
     IO_ERROR = "io_error"
+    READER_FAILED = "reader_failed"  # a bug of ours, or a file that ends the process reading it
 
 
 class NotIndexed(Exception):
@@ -53,6 +55,7 @@ class FoundFile:
     path: Path
     size_bytes: int
     mtime_ns: int
+    is_folder: bool = False  # a folder that could not be listed
 
 
 # A data set without preamble and file meta information opens with an element of one of these groups (PS3.5 7.1).
@@ -66,7 +69,9 @@ def read_header(file: FoundFile) -> Instance:
     Raises:
         NotIndexed: the file is no DICOM instance that can be placed in a study and series.
     """
-    if not file.path.is_file():
+    if file.is_folder:
+        raise NotIndexed(FileProblem.FOLDER_NOT_LISTED)
+    if not os.path.isfile(file.path):  # noqa: PTH113  Path.is_file raises on a link that points to itself
         raise NotIndexed(FileProblem.NOT_A_FILE)
     if file.size_bytes == 0:
         raise NotIndexed(FileProblem.EMPTY)

@@ -107,7 +107,7 @@ _ENHANCED = _any_of(
     "(?<!非)造影",
 )
 # by mouth or rectum: blood and bone keep their attenuation
-_ENTERAL = re.compile(r"\b(WITH |W ?/? ?)?(ORAL|P ?O|RECTAL)( CON\w*)?( ONLY)?\b")
+_ENTERAL = re.compile(r"\b(WITHOUT |WITH |NO |WO |W ?/ ?O |W ?/? ?)?(ORAL|P ?O|RECTAL)( CON\w*)?( ONLY)?\b")
 _NO_AGENT = _any_of(
     r"^(NONE|NO|N|NIL|NEIN|NON|N/?A|0|FALSE|OFF|UNKNOWN|-+)$", r"\bNON ?-?CON\w*", r"\bWITHOUT\b", r"\bW/O\b"
 )

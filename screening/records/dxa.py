@@ -1,5 +1,6 @@
 """CSV of DXA results -> rows for the table `dxa`, and every refused row verbatim with its reason."""
 
+import csv
 import hashlib
 import json
 from dataclasses import dataclass
@@ -18,8 +19,8 @@ BMD_RANGE_G_CM2: Final = (0.2, 2.5)
 T_SCORE_RANGE: Final = (-8.0, 8.0)
 OLDEST_DATE: Final = pd.Timestamp("1987-01-01")  # the first DXA device was sold in 1987
 
+_KEY: Final = ("patient_id", "dxa_date", "region", "manufacturer")  # of the table dxa
 REQUIRED_COLUMNS: Final = ("patient_id", "dxa_date", "region")
-OPTIONAL_COLUMNS: Final = ("bmd_dxa", "t_score", "manufacturer")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,35 +34,51 @@ class DxaImport:
 def read_dxa_csv(path: Path) -> DxaImport:
     """Read a CSV with patient_id, dxa_date (YYYY-MM-DD), region and bmd_dxa (g/cm2) or t_score, or both.
 
+    Of rows with the same patient, date, region and manufacturer the last one counts; the others are refused.
+
     Raises:
         UserError: the file cannot be read as CSV, or a required column is missing.
     """
-    verbatim = _read_text(path)
-    parsed = _parse(verbatim)
-    reasons = _reasons(parsed)
+    header, records = _read_records(path)
+    complete = {number: record for number, record in records.items() if len(record) == len(header)}
+    parsed = _parse(pd.DataFrame(complete.values(), index=list(complete), columns=header, dtype=str))
+    reasons = dict.fromkeys(records.keys() - complete.keys(), "wrong number of fields") | _reasons(parsed)
     now = datetime.now(UTC).replace(tzinfo=None)
-    accepted = [_accepted(row, path.name, now) for index, row in parsed.iterrows() if int(str(index)) not in reasons]
+    accepted = [_accepted(row, path.name, now) for number, row in parsed.iterrows() if number not in reasons]
     rejected = [
-        _rejected(index, reason, verbatim.loc[index].to_dict(), path.name, now) for index, reason in reasons.items()
+        _rejected(number, reason, _verbatim(header, records[number]), path.name, now)
+        for number, reason in sorted(reasons.items())
     ]
     return DxaImport(tuple(accepted), tuple(rejected))
 
 
-def _read_text(path: Path) -> pd.DataFrame:
+def _read_records(path: Path) -> tuple[list[str], dict[int, list[str]]]:
+    """Return the column names in lower case, and the fields of each row by its line number; empty lines are none."""
     try:
-        frame = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig", skip_blank_lines=False)
-    except FileNotFoundError as error:
-        raise UserError(f"Expected a CSV file at {path}, found none.") from error
-    except (UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            reader = csv.reader(file, strict=True)
+            header = [name.strip().lower() for name in next(reader, [])]
+            numbered = [(reader.line_num, record) for record in reader]
+    except OSError as error:
+        raise UserError(f"Cannot read {path}: {error.strerror}.") from error
+    except (UnicodeDecodeError, csv.Error) as error:
         raise UserError(f"{path} cannot be read as UTF-8 CSV ({type(error).__name__}).") from error
-    frame.columns = [column.strip().lower() for column in frame.columns]
-    missing = [column for column in REQUIRED_COLUMNS if column not in frame.columns]
+    missing = [column for column in REQUIRED_COLUMNS if column not in header]
     if missing:
         raise UserError(
-            f"{path} lacks the column {missing[0]}; expected {', '.join(REQUIRED_COLUMNS)} "
-            f"and bmd_dxa or t_score, found {', '.join(frame.columns)}."
+            f"{path} lacks the column {missing[0]}; expected {', '.join(REQUIRED_COLUMNS)} and bmd_dxa or t_score, "
+            f"separated by commas, found {', '.join(header) or 'nothing'}."
         )
-    return frame
+    repeated = [name for name in header if header.count(name) > 1]
+    if repeated:
+        raise UserError(f"{path} names the column {repeated[0]} more than once.")
+    return header, {number: record for number, record in numbered if any(field.strip() for field in record)}
+
+
+def _verbatim(header: list[str], record: list[str]) -> dict[str, str | list[str]]:
+    if len(record) == len(header):
+        return dict(zip(header, record, strict=True))
+    return {"fields": record}
 
 
 def _parse(verbatim: pd.DataFrame) -> pd.DataFrame:
@@ -110,8 +127,10 @@ def _reasons(parsed: pd.DataFrame) -> dict[int, str]:
         for case in errors.failure_cases.itertuples():
             reasons.setdefault(int(case.index), _reason(case.column, case.check))
     future = parsed.index[parsed["dxa_date"] > pd.Timestamp.now()]
-    reasons |= {int(index): "dxa_date: in the future" for index in future if int(index) not in reasons}
-    return dict(sorted(reasons.items()))
+    reasons |= {int(number): "dxa_date: in the future" for number in future if int(number) not in reasons}
+    good = parsed.drop(index=list(reasons))
+    repeated = good.index[good.duplicated(list(_KEY), keep="last")]
+    return reasons | {int(number): "replaced by a later row of the file" for number in repeated}
 
 
 def _reason(column: str | None, check: str) -> str:
@@ -139,9 +158,10 @@ def _accepted(row: "pd.Series[Any]", source_file: str, now: datetime) -> dict[st
     }
 
 
-def _rejected(index: int, reason: str, record: dict[Any, Any], source_file: str, now: datetime) -> dict[str, Any]:
+def _rejected(
+    row_number: int, reason: str, record: dict[str, str | list[str]], source_file: str, now: datetime
+) -> dict[str, Any]:
     verbatim = json.dumps(record, ensure_ascii=False)
-    row_number = index + 2  # the header is line 1
     return {
         "record_digest": hashlib.sha256(f"{source_file}\n{row_number}\n{verbatim}".encode()).hexdigest(),
         "source_file": source_file,

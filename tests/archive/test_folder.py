@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from screening.archive.folder import changes, require_folders, walk
+from screening.archive.folder import changes, require_folders, require_still_there, walk
 from screening.archive.header import FoundFile
 from screening.errors import UserError
 
@@ -40,6 +40,27 @@ def test_a_dangling_link_is_found_so_that_it_can_be_counted(tmp_path: Path) -> N
 def test_a_name_that_is_no_text_is_found(tmp_path: Path) -> None:
     Path(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9")).write_text("x")
     assert names(tmp_path) == ["caf\udce9"]
+
+
+def test_a_link_to_itself_is_found_so_that_it_can_be_counted(tmp_path: Path) -> None:
+    (tmp_path / "self").symlink_to(tmp_path / "self")
+    (tmp_path / "1").write_text("x")
+    assert sorted(names(tmp_path)) == ["1", "self"]
+
+
+def test_what_lies_below_a_folder_that_cannot_be_listed_has_not_vanished() -> None:
+    found = [FoundFile(Path("/a/closed"), 0, 0, is_folder=True)]
+    changed = changes(iter(found), {Path("/a/closed/1"): (1, 1), Path("/a/2"): (1, 1)})
+    assert changed.vanished == {Path("/a/2")}
+
+
+def test_an_archive_that_became_empty_is_refused_as_not_mounted() -> None:
+    known = {Path("/a/1"): (1, 1), Path("/b/1"): (1, 1)}
+    changed = changes(iter([FoundFile(Path("/b/1"), 1, 1)]), known)
+
+    with pytest.raises(UserError, match="/a held files .* is it mounted"):
+        require_still_there([Path("/a"), Path("/b")], changed, known)
+    require_still_there([Path("/b")], changed, known)
 
 
 def test_a_missing_archive_is_said(tmp_path: Path) -> None:

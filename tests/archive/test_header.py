@@ -95,6 +95,9 @@ def test_files_that_are_no_instance_say_why(tmp_path: Path) -> None:
     with pytest.raises(NotIndexed) as refused:
         read_header(FoundFile(tmp_path / "dangling", 1, 1))
     assert refused.value.problem is FileProblem.NOT_A_FILE
+    with pytest.raises(NotIndexed) as refused:
+        read_header(FoundFile(tmp_path, 0, 0, is_folder=True))
+    assert refused.value.problem is FileProblem.FOLDER_NOT_LISTED
 
 
 @pytest.mark.parametrize("keyword", ["SOPInstanceUID", "SeriesInstanceUID", "StudyInstanceUID"])

@@ -71,7 +71,7 @@ def test_a_missing_column_is_named(tmp_path: Path) -> None:
 
 
 def test_a_missing_file_is_said(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="found none"):
+    with pytest.raises(UserError, match="Cannot read"):
         read_dxa_csv(tmp_path / "none.csv")
 
 
@@ -80,3 +80,38 @@ def test_a_file_that_is_no_text_is_said(tmp_path: Path) -> None:
     file.write_bytes(b"\xff\xfe\x00\x81")
     with pytest.raises(UserError, match="cannot be read"):
         read_dxa_csv(file)
+
+
+def test_a_row_with_too_many_fields_is_refused_and_the_others_are_read(tmp_path: Path) -> None:
+    result = imported(tmp_path, "A1,2024-03-01,L1-L4,0.8,,H,", "A2,2024-03-01,L1-L4,0.9,,H")
+    assert [row["patient_id"] for row in result.accepted] == ["A2"]
+    assert [(row["row_number"], row["reason"]) for row in result.rejected] == [(2, "wrong number of fields")]
+    assert json.loads(result.rejected[0]["record"]) == {"fields": ["A1", "2024-03-01", "L1-L4", "0.8", "", "H", ""]}
+
+
+def test_of_two_rows_with_the_same_key_the_last_one_counts(tmp_path: Path) -> None:
+    result = imported(tmp_path, "A1,2024-03-01,L1-L4,0.8,,H", "A1,2024-03-01,L1-L4,0.9,,H")
+    assert [row["bmd_dxa"] for row in result.accepted] == [0.9]
+    assert [row["reason"] for row in result.rejected] == ["replaced by a later row of the file"]
+
+
+def test_a_byte_order_mark_and_empty_lines_do_no_harm(tmp_path: Path) -> None:
+    file = tmp_path / "dxa.csv"
+    file.write_text("\ufeff" + HEADER + "\nA1,2024-03-01,L1-L4,0.8,,\n\n", encoding="utf-8")
+    result = read_dxa_csv(file)
+    assert (len(result.accepted), result.rejected) == (1, ())
+
+
+def test_semicolons_are_said(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="separated by commas"):
+        imported(tmp_path, "A1;2024-03-01", header="patient_id;dxa_date;region\n")
+
+
+def test_a_column_named_twice_is_said(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="bmd_dxa more than once"):
+        imported(tmp_path, header="patient_id,dxa_date,region,bmd_dxa,BMD_DXA\n")
+
+
+def test_a_folder_is_no_file(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="Cannot read"):
+        read_dxa_csv(tmp_path)
