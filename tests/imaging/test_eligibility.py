@@ -246,7 +246,7 @@ UNENHANCED = (
 ENHANCED = (
     "CT ABDOMEN PELVIS W CONT", "CT ABD W/CONTRAST", "with IV contrast", "ABD C+", "portal_venous 3.0", "PV phase",
     "Leber arteriell", "arterial", "mit KM", "VENOUS 5.0", "DELAYED", "CTA ABDOMEN", "POST CONTRAST", "CECT", "造影",
-    "W IV AND ORAL CON", "nephrographic",
+    "W IV AND ORAL CON", "ABD PELVIS W IV WO ORAL CONTRAST", "CT ABD W IV CONTRAST WITHOUT ORAL", "nephrographic",
 )  # fmt: skip
 UNSTATED = (
     "", "CT ABDOMEN/PELVIS", "C+A+P", "C-SPINE", "ABD W/WO", "CT W AND W/O CONTRAST", "with and without contrast",
