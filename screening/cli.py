@@ -5,6 +5,7 @@
 """
 
 import os
+import shlex
 import subprocess
 import sys
 import traceback
@@ -65,8 +66,10 @@ def sweep(
     settings = _settings(config, workers=workers, device=device, scheduler=scheduler)
     result = _sweep(archives, DatabaseFolder(database), settings, retry_failed=retry_failed)
     show_sweep(console, result)
-    console.print(f"Published: {result.published}\nNext: screening dashboard --database {database}")
+    console.print(f"Published: {result.published}\nNext: screening dashboard --database {shlex.quote(str(database))}")
     console.print(f"{NOTICE} {SIMULATED_NOTICE}" if settings.prediction.checkpoint is None else NOTICE)
+    if result.state == "stopped":
+        raise UserError("stopped before the end; what was read is published, the next sweep goes on there.")
     if result.failed_share > settings.sweep.failed_share_limit:
         raise typer.Exit(EXIT_FAILURES)
 
@@ -123,9 +126,8 @@ def demo(
     show_patient(
         console, place.published, DEMO_REAL_PATIENT, "Real CT (TotalSegmentator example, man of 55, unenhanced)"
     )
-    console.print(
-        f"Database: {place.published}\nPictures: {place.evidence}\nNext: screening dashboard --database {folder}"
-    )
+    console.print(f"Database: {place.published}\nPictures: {place.evidence}")
+    console.print(f"Next: screening dashboard --database {shlex.quote(str(folder))}")
     console.print(f"{NOTICE} {SIMULATED_NOTICE}")
 
 
@@ -185,6 +187,10 @@ def _import_dxa(file: Path, place: DatabaseFolder, care_gap: CareGapSettings | N
 
 
 def _simulate(folder: Path, *, patients: int, seed: int, institution: int, matrix: int) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"Cannot make the folder {folder}: {error.strerror}.") from error
     with shown_progress(console) as progress:
         write_archive(
             folder,

@@ -31,7 +31,7 @@ def connected(address: str | None, workers: int | None, plugin: WorkerPlugin) ->
     cluster = None if address else local_cluster(workers)
     try:
         client = Client(address or cluster, timeout="30s")
-    except OSError as error:
+    except (OSError, ValueError) as error:
         raise UserError(f"No Dask scheduler answers at {address}: start it, or leave out --scheduler.") from error
     with cluster or nullcontext(), client:
         client.register_plugin(plugin)
@@ -41,7 +41,7 @@ def connected(address: str | None, workers: int | None, plugin: WorkerPlugin) ->
 def local_cluster(workers: int | None) -> LocalCluster:
     """Start worker processes on this machine, reachable from this machine alone."""
     # Saturation 1.0: a study that kills its worker takes no queued neighbour with it.
-    with dask.config.set({"distributed.scheduler.worker-saturation": 1.0}):
+    with dask.config.set({"distributed.scheduler.worker-saturation": 1.0}), _without_interrupts():
         return LocalCluster(
             n_workers=workers,
             threads_per_worker=1,  # inference with two threads a process is slower under load
@@ -51,6 +51,16 @@ def local_cluster(workers: int | None) -> LocalCluster:
             memory_limit=0,  # a study's volume is its memory; the machine's own limit holds
             silence_logs=logging.CRITICAL,
         )
+
+
+@contextmanager
+def _without_interrupts() -> Iterator[None]:
+    """Ignore Ctrl-C; processes started meanwhile go on ignoring it, for it is this process's to handle."""
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 @dataclass(frozen=True, slots=True)

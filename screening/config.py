@@ -23,7 +23,7 @@ ReferenceName = Annotated[str, AfterValidator(_known_reference)]
 
 
 class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class PredictionSettings(_Section):

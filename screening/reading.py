@@ -162,6 +162,7 @@ def _study_warnings(instance: Instance, spine: LumbarSpine, scale: KvpScale, enh
         "patient not identified: PatientID is empty": not instance.patient_id,
         "age not known: no category, never flagged": age_at_study_years(instance) is None,
         "sex not known": not instance.patient_sex,
+        "date of the study not known: DXA before and after it cannot be told apart": instance.study_date is None,
         "tube voltage not known: attenuation taken as at 120 kVp": not scale.known,
         f"level names uncertain: {spine.detail}": spine.certainty is LevelCertainty.UNCERTAIN,
         "contrast-enhanced: attenuation of bone is raised": enhanced is True,

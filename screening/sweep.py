@@ -20,7 +20,7 @@ from distributed import Client
 from screening.archive.folder import below, changes, require_folders, require_still_there, walk
 from screening.archive.header import FileProblem, FoundFile, NotIndexed
 from screening.archive.index import unpack_study
-from screening.cluster import Done, Item, connected, stream
+from screening.cluster import Done, connected, stream
 from screening.config import Settings
 from screening.log import site_key, study_key
 from screening.prediction.inference import CheckpointFacts, load_predictor
@@ -103,7 +103,7 @@ def run_sweep(
         connected(settings.sweep.scheduler, settings.sweep.workers, plugin) as client,
     ):
         night = _begin(connection, place, archives, settings, facts)
-        found, read = _index(connection, client, archives, settings, progress)
+        found, read = _index(connection, client, archives, settings, progress, stopping)
         present, pending = pending_studies(
             connection, facts.sha256, night.reading_fingerprint, retry_failed=retry_failed
         )
@@ -208,18 +208,22 @@ def _index(
     archives: Sequence[Path],
     settings: Settings,
     progress: Progress,
+    stopping: Callable[[], bool],
 ) -> tuple[int, int]:
     """Bring the index up to date; count the files found and those whose header was read."""
-    roots = [archive.absolute() for archive in archives]
+    roots = [archive.resolve() for archive in archives]
     known = {path: facts for path, facts in known_files(connection).items() if below(path, roots)}
-    changed = changes(walk(archives), known)
+    changed = changes(walk(roots), known)
     require_still_there(roots, changed, known)
     forget_files(connection, changed.vanished | frozenset(file.path for file in changed.to_read if file.path in known))
     progress("headers", 0, len(changed.to_read))
     done, lost = 0, list(changed.to_read)
     for size in (settings.sweep.header_batch, 1):  # a batch that was lost is read again file by file
         batches, lost = _batches(lost, size), []
-        for ended in _each(stream(client, read_headers_packed, batches, deadline_s=settings.sweep.study_deadline_s)):
+        waves = stream(
+            client, read_headers_packed, batches, deadline_s=settings.sweep.study_deadline_s, stopping=stopping
+        )
+        for ended in (ended for wave in waves for ended in wave):
             if ended.result is not None:
                 add_headers(connection, HeaderBatch(*pickle.loads(ended.result)))
             elif len(ended.item) > 1:
@@ -230,18 +234,13 @@ def _index(
                 add_headers(connection, HeaderBatch((), tuple((file, problem) for file in ended.item)))
             done += len(ended.item)
             progress("headers", done, len(changed.to_read))
-    return changed.found_count, len(changed.to_read)
+    return changed.found_count, done
 
 
 def _batches(files: Sequence[FoundFile], size: int) -> Iterator[tuple[list[FoundFile], tuple[list[FoundFile]]]]:
     for start in range(0, len(files), size):
         batch = list(files[start : start + size])
         yield batch, (batch,)
-
-
-def _each(waves: Iterator[list[Done[Item]]]) -> Iterator[Done[Item]]:
-    for wave in waves:
-        yield from wave
 
 
 def _read(

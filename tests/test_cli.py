@@ -30,6 +30,8 @@ def test_an_expected_error_is_one_line_and_status_1(tmp_path: Path) -> None:
         ("[sweep]\nworker = 1\n", "setting sweep.worker"),
         ("[eligibility]\nmaximum_spacing = 5\n", "setting eligibility.maximum_spacing"),
         ('[prediction]\nreference = "mine"\n', "setting prediction.reference"),
+        ("[eligibility]\nenhanced_aorta_hu = nan\n", "setting eligibility.enhanced_aorta_hu"),
+        ("[eligibility]\nmaximum_spacing_mm = -5\n", "setting eligibility.maximum_spacing_mm"),
         ("sweep = [", "not valid TOML"),
     ],
 )
@@ -39,6 +41,24 @@ def test_a_wrong_setting_is_named(tmp_path: Path, content: str, message: str) ->
     ended = screening("config", "--config", config)
     assert ended.returncode == 1
     assert message in ended.stderr
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "message"),
+    [("--device", "gpu", "setting prediction.device"), ("--scheduler", "nonsense", "No Dask scheduler answers")],
+)
+def test_a_wrong_option_is_an_expected_error(tmp_path: Path, option: str, value: str, message: str) -> None:
+    ended = screening("sweep", tmp_path, "--database", tmp_path / "db", option, value)
+    assert ended.returncode == 1
+    assert message in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+def test_a_file_is_no_folder_to_simulate_into(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x")
+    ended = screening("simulate", tmp_path / "file", "--patients", 1)
+    assert ended.returncode == 1
+    assert "Cannot make the folder" in ended.stderr
 
 
 def test_wrong_usage_is_status_2() -> None:

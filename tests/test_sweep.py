@@ -159,6 +159,19 @@ def test_a_study_that_cannot_be_reached_keeps_its_result_and_is_tried_again(tmp_
     assert rows(place, "outcome")[0]["status"] == "measured"
 
 
+def test_a_moved_archive_is_not_read_again_and_keeps_its_results(tmp_path: Path) -> None:
+    archive, place = single_slices(tmp_path / "archive"), DatabaseFolder(tmp_path / "db")
+    sweep(archive, place)
+    before = rows(place, "outcome")
+    archive.rename(tmp_path / "moved")
+
+    result = sweep(tmp_path / "moved" / ".." / "moved", place)
+
+    assert (result.file_read_count, result.study_read_count) == (SINGLE_SLICES + 2, 0)
+    assert result.study_found_count == SINGLE_SLICES
+    assert rows(place, "outcome") == before
+
+
 def test_only_one_process_writes(tmp_path: Path) -> None:
     place = DatabaseFolder(tmp_path / "db")
     place.create()
@@ -224,7 +237,8 @@ def test_ctrl_c_keeps_what_was_read_and_the_next_sweep_goes_on(
     os.killpg(process.pid, signal.SIGINT)
     _, errors = process.communicate(timeout=120)
 
-    assert process.returncode == 0, errors
+    assert process.returncode == 1, errors
+    assert "the next sweep goes on there" in errors
     assert [row["state"] for row in rows(place, "sweep")] == ["stopped"]
     assert 1 <= len(rows(place, "outcome")) < STUDIES
     sweep(archive, place)

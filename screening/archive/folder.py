@@ -39,7 +39,7 @@ def _walk_folder(folder: Path, seen: set[tuple[int, int]]) -> Iterator[FoundFile
             with os.scandir(current) as entries:
                 ordered = sorted(entries, key=lambda entry: entry.name)
         except OSError:
-            yield FoundFile(current, 0, 0, is_folder=True)
+            yield FoundFile(current, 0, 0, unreachable=True)
             continue
         if (status.st_dev, status.st_ino) in seen:
             continue
@@ -62,7 +62,7 @@ def _found(entry: "os.DirEntry[str]") -> FoundFile:
     try:
         status = entry.stat()
     except OSError:
-        return FoundFile(path, 0, 0)
+        return FoundFile(path, 0, 0, unreachable=True)
     return FoundFile(path, status.st_size, status.st_mtime_ns)
 
 
@@ -78,17 +78,19 @@ class Changes:
 def changes(found: Iterator[FoundFile], known: Mapping[Path, tuple[int, int]]) -> Changes:
     """Compare the files found with those known by path, size and modification time.
 
-    What lies below a folder that could not be listed is not known to have vanished.
+    What cannot be reached tonight, and what lies below it, has neither changed nor vanished.
     """
-    to_read, unlisted = [], []
+    to_read, unreachable = [], []
     seen = set()
     for file in found:
         seen.add(file.path)
-        if file.is_folder:
-            unlisted.append(file.path)
+        if file.unreachable:
+            unreachable.append(file.path)
+            if file.path in known:
+                continue
         if known.get(file.path) != (file.size_bytes, file.mtime_ns):
             to_read.append(file)
-    vanished = frozenset(path for path in known.keys() - seen if not below(path, unlisted))
+    vanished = frozenset(path for path in known.keys() - seen if not below(path, unreachable))
     return Changes(len(seen), tuple(to_read), vanished)
 
 

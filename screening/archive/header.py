@@ -2,6 +2,7 @@
 
 import math
 import os
+import stat
 import struct
 import warnings
 import zlib
@@ -26,8 +27,8 @@ from screening.archive.index import Instance
 class FileProblem(StrEnum):
     """Why a file is not indexed; each value is stored and counted."""
 
-    NOT_A_FILE = "not_a_file"  # a dangling link, a socket
-    FOLDER_NOT_LISTED = "folder_not_listed"  # what is in it is not known
+    NOT_REACHABLE = "not_reachable"  # a folder that cannot be listed, a dangling link
+    NOT_A_FILE = "not_a_file"  # a socket, a device
     EMPTY = "empty"
     NOT_DICOM = "not_dicom"
     DICOMDIR = "dicomdir"
@@ -55,7 +56,7 @@ class FoundFile:
     path: Path
     size_bytes: int
     mtime_ns: int
-    is_folder: bool = False  # a folder that could not be listed
+    unreachable: bool = False  # a file or folder that is there but could not be looked at; size and time are 0
 
 
 # A data set without preamble and file meta information opens with an element of one of these groups (PS3.5 7.1).
@@ -69,12 +70,8 @@ def read_header(file: FoundFile) -> Instance:
     Raises:
         NotIndexed: the file is no DICOM instance that can be placed in a study and series.
     """
-    if file.is_folder:
-        raise NotIndexed(FileProblem.FOLDER_NOT_LISTED)
-    if not os.path.isfile(file.path):  # noqa: PTH113  Path.is_file raises on a link that points to itself
-        raise NotIndexed(FileProblem.NOT_A_FILE)
-    if file.size_bytes == 0:
-        raise NotIndexed(FileProblem.EMPTY)
+    if file.unreachable:
+        raise NotIndexed(FileProblem.NOT_REACHABLE)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # pydicom quotes the odd value, which may be a patient's
@@ -105,6 +102,8 @@ _PARSER_ERRORS: Final = (
 
 
 def _parse(path: Path) -> pydicom.FileDataset:
+    if not stat.S_ISREG(path.stat().st_mode):
+        raise NotIndexed(FileProblem.NOT_A_FILE)  # before opening: a pipe would wait for ever
     with path.open("rb") as opened:
         _require_dicom(opened.read(_PREAMBLE_BYTES))
         opened.seek(0)
@@ -128,6 +127,8 @@ def _instance(file: FoundFile, header: pydicom.FileDataset) -> Instance:
 
 
 def _require_dicom(head: bytes) -> None:
+    if not head:
+        raise NotIndexed(FileProblem.EMPTY)
     if head[128:132] != b"DICM" and head[:2] not in _OPENING_GROUPS:
         raise NotIndexed(FileProblem.NOT_DICOM)
 

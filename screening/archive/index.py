@@ -6,7 +6,6 @@ Facts that must be the same in all instances of a series stand on `Instance`, so
 
 import hashlib
 import json
-import os
 import zlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, fields
@@ -94,16 +93,21 @@ class Study:
         return self.series[0].first
 
 
+OLDEST_YEARS: Final = 120.0  # the oldest verified age is 122 years; a birth date beyond is a placeholder
+
+
 def age_at_study_years(instance: Instance) -> float | None:
     """Age at the study from birth date and study date, else from PatientAge, else None.
 
-    Whole years change on the birthday; the fraction is the share of the year since.
+    Whole years change on the birthday; the fraction is the share of the year since. An age that no one reaches is
+    not believed.
     """
     born, on = instance.patient_birth_date, instance.study_date
-    if born is None or on is None:
-        return instance.patient_age_years
-    years = on.year - born.year - ((on.month, on.day) < (born.month, born.day))
-    return years + (on - _birthday(born, born.year + years)).days / 366
+    ages = [instance.patient_age_years]
+    if born is not None and on is not None:
+        years = on.year - born.year - ((on.month, on.day) < (born.month, born.day))
+        ages.insert(0, years + (on - _birthday(born, born.year + years)).days / 366)
+    return next((age for age in ages if age is not None and 0 <= age <= OLDEST_YEARS), None)
 
 
 def _birthday(born: date, year: int) -> date:
@@ -115,12 +119,9 @@ def _birthday(born: date, year: int) -> date:
 
 
 def fingerprint(instances: Iterable[Instance]) -> str:
-    """Digest path, size and modification time of every file, so that a changed file set is noticed."""
-    digest = hashlib.blake2b(digest_size=16)
-    for instance in sorted(instances, key=lambda instance: instance.path):
-        digest.update(os.fsencode(instance.path))
-        digest.update(f"\0{instance.size_bytes}\0{instance.mtime_ns}\0".encode())
-    return digest.hexdigest()
+    """Digest UID, size and modification time of every file: a changed file is noticed, a moved archive is not one."""
+    facts = sorted(f"{one.sop_instance_uid}\0{one.size_bytes}\0{one.mtime_ns}" for one in instances)
+    return hashlib.blake2b("\n".join(facts).encode(), digest_size=16).hexdigest()
 
 
 def study_fingerprint(series_fingerprints: Iterable[str]) -> str:

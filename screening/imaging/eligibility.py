@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+from pydantic import BaseModel, ConfigDict, Field
 
 from screening.archive.index import Instance, Series, Study, age_at_study_years
 from screening.errors import Excluded, Exclusion
@@ -28,20 +29,22 @@ MULTIFRAME_CT_STORAGES = frozenset(
     {"1.2.840.10008.5.1.4.1.1.2.1", "1.2.840.10008.5.1.4.1.1.2.2"}  # Enhanced CT, Legacy Converted Enhanced CT
 )
 SPACING_TOLERANCE_MM = 0.05  # header spacings of "5 mm" series are computed from rounded positions
+AGE_TOLERANCE_YEARS = 1.0  # within a study; a birthday may fall into it
 PREFERRED_SPACING_MM = 1.0  # thinner slices add noise and reading time but no information on a 10 mm region
 
 
-@dataclass(frozen=True, slots=True)
-class EligibilitySettings:
-    """What a site accepts; the defaults are the product's."""
+class EligibilitySettings(BaseModel):
+    """What a site accepts; the defaults are the product's. Numbers out of their range, NaN too, are refused."""
 
-    maximum_spacing_mm: float = 5.0
-    minimum_coverage_mm: float = 60.0  # two lumbar bodies with their discs are about 68 mm (pitch 34 mm)
-    maximum_obliquity_deg: float = 20.0  # of the slice normal against the patient's long axis
-    minimum_age_years: float = 18.0
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    maximum_spacing_mm: float = Field(5.0, gt=0, le=10)
+    minimum_coverage_mm: float = Field(60.0, gt=0)  # two lumbar bodies with their discs are about 68 mm (pitch 34 mm)
+    maximum_obliquity_deg: float = Field(20.0, ge=0, le=45)  # of the slice normal against the patient's long axis
+    minimum_age_years: float = Field(18.0, ge=0, le=130)
     allow_enhanced: bool = False
-    enhanced_aorta_hu: float = 90.0  # unenhanced blood is 30 to 60 HU; late phases still exceed 100 HU
-    enhanced_kidney_hu: float = 80.0  # unenhanced parenchyma is 25 to 45 HU
+    enhanced_aorta_hu: float = Field(90.0, ge=60, le=200)  # unenhanced blood is 30-60 HU; late phases exceed 100 HU
+    enhanced_kidney_hu: float = Field(80.0, ge=50, le=200)  # unenhanced parenchyma is 25-45 HU
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,12 +97,15 @@ def stated_phase(series: Series) -> Phase:
 
 
 def _patient_identities(study: Study) -> int:
-    """Count distinct patients among the CT instances of a study; an empty issuer agrees with any."""
+    """Count distinct patients among the CT instances of a study; an empty issuer, sex or age agrees with any."""
     instances = [i for series in study.series for i in series.instances if i.modality == "CT"]
     patients = {(i.patient_id, i.patient_birth_date) for i in instances if i.patient_birth_date is not None}
     undated = {i.patient_id for i in instances if i.patient_birth_date is None} - {patient for patient, _ in patients}
     issuers = {i.issuer_of_patient_id for i in instances if i.issuer_of_patient_id}
-    return max(len(patients) + len(undated), len(issuers))
+    sexes = {i.patient_sex for i in instances if i.patient_sex}
+    ages = [i.patient_age_years for i in instances if i.patient_age_years is not None]
+    other_age = bool(ages) and max(ages) - min(ages) > AGE_TOLERANCE_YEARS
+    return max(len(patients) + len(undated), len(issuers), len(sexes), 1 + other_age)
 
 
 def _eligible_stack(series: Series, settings: EligibilitySettings) -> SliceStack:

@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -78,6 +79,13 @@ class DatabaseFolder:
                 folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         except OSError as error:
             raise UserError(f"Cannot make the database folder {self.folder}: {error.strerror}.") from error
+        closed = [folder for folder in (self.folder, self.publications, self.working.parent) if not _writable(folder)]
+        if closed:
+            raise UserError(f"Cannot write into {closed[0]}: change its owner or mode, or name another folder.")
+
+
+def _writable(folder: Path) -> bool:
+    return os.access(folder, os.W_OK | os.X_OK)
 
 
 def sql(name: str) -> str:
@@ -102,12 +110,14 @@ def locked(place: DatabaseFolder) -> Iterator[None]:
 
 @contextmanager
 def open_writer(place: DatabaseFolder) -> Iterator[duckdb.DuckDBPyConnection]:
-    """Open the working file for writing, with schema and views in place.
+    """Open the working file for writing, with schema and views in place; a lost one is restored from publication.
 
     Raises:
         UserError: the file is damaged or held by another process.
     """
     os.umask(0o077)
+    if not place.working.exists() and place.published.exists():
+        shutil.copyfile(place.published, place.working)  # the working folder was lost; nothing else is
     try:
         connection = duckdb.connect(place.working, config={"storage_compatibility_version": _STORAGE_VERSION})
     except duckdb.IOException as error:

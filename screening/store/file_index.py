@@ -1,6 +1,7 @@
 """The archive's index in the database: which files are known, which series they form, which studies wait."""
 
 import json
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -62,11 +63,12 @@ def forget_files(connection: duckdb.DuckDBPyConnection, paths: frozenset[Path]) 
 
 
 def add_headers(connection: duckdb.DuckDBPyConnection, batch: HeaderBatch) -> None:
-    """Merge a batch into the index in one transaction."""
+    """Merge a batch into the index in one transaction; files that a move left behind under old paths are dropped."""
     with transaction(connection):
         rows = []
         for key, series in series_of(batch.instances).items():
-            merged = {instance.path: instance for instance in (*_indexed(connection, key), *series.instances)}
+            there = [instance for instance in _indexed(connection, key) if os.path.exists(instance.path)]  # noqa: PTH110
+            merged = {instance.path: instance for instance in (*there, *series.instances)}
             rows.append(_index_row(key, list(merged.values())))
         write_rows(connection, "series_index", rows)
         write_rows(connection, "file_problem", [_problem_row(file, problem) for file, problem in batch.problems])

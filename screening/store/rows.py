@@ -95,13 +95,12 @@ def _patient(read: ReadStudy) -> Row:
 
 def _study(read: ReadStudy) -> Row:
     first = read.described_by
-    age = age_at_study_years(first)
     return {
         "study_instance_uid": read.study.study_instance_uid,
         "patient_id": patient_id(read),
         "study_key": read.study_key,
         "study_date": first.study_date,
-        "age_years": age if age is not None and 0 <= age <= 130 else None,
+        "age_years": age_at_study_years(first),
         "sex": first.patient_sex or None,
         "birth_date": first.patient_birth_date,
         "issuer_of_patient_id": first.issuer_of_patient_id,

@@ -49,9 +49,14 @@ def test_a_link_to_itself_is_found_so_that_it_can_be_counted(tmp_path: Path) -> 
 
 
 def test_what_lies_below_a_folder_that_cannot_be_listed_has_not_vanished() -> None:
-    found = [FoundFile(Path("/a/closed"), 0, 0, is_folder=True)]
+    found = [FoundFile(Path("/a/closed"), 0, 0, unreachable=True)]
     changed = changes(iter(found), {Path("/a/closed/1"): (1, 1), Path("/a/2"): (1, 1)})
     assert changed.vanished == {Path("/a/2")}
+
+
+def test_a_known_file_that_cannot_be_reached_tonight_is_left_as_it_is() -> None:
+    changed = changes(iter([FoundFile(Path("/a/1"), 0, 0, unreachable=True)]), {Path("/a/1"): (1, 1)})
+    assert (changed.to_read, changed.vanished) == ((), frozenset())
 
 
 def test_an_archive_that_became_empty_is_refused_as_not_mounted() -> None:

@@ -1,3 +1,4 @@
+import os
 import warnings
 from datetime import date
 from pathlib import Path
@@ -87,17 +88,15 @@ def test_files_that_are_no_instance_say_why(tmp_path: Path) -> None:
     (tmp_path / "empty").touch()
     (tmp_path / "notes.txt").write_text("no DICOM " * 40)
     (tmp_path / "cut").write_bytes(write(tmp_path, "whole", ct_slice()).read_bytes()[:300])
-    (tmp_path / "dangling").symlink_to(tmp_path / "gone")
+    os.mkfifo(tmp_path / "pipe")
 
     assert problem_of(tmp_path / "empty") is FileProblem.EMPTY
     assert problem_of(tmp_path / "notes.txt") is FileProblem.NOT_DICOM
     assert problem_of(tmp_path / "cut") is FileProblem.MISSING_UID
+    assert problem_of(tmp_path / "pipe") is FileProblem.NOT_A_FILE
     with pytest.raises(NotIndexed) as refused:
-        read_header(FoundFile(tmp_path / "dangling", 1, 1))
-    assert refused.value.problem is FileProblem.NOT_A_FILE
-    with pytest.raises(NotIndexed) as refused:
-        read_header(FoundFile(tmp_path, 0, 0, is_folder=True))
-    assert refused.value.problem is FileProblem.FOLDER_NOT_LISTED
+        read_header(FoundFile(tmp_path, 0, 0, unreachable=True))
+    assert refused.value.problem is FileProblem.NOT_REACHABLE
 
 
 @pytest.mark.parametrize("keyword", ["SOPInstanceUID", "SeriesInstanceUID", "StudyInstanceUID"])

@@ -54,6 +54,7 @@ def test_the_fingerprint_knows_the_file_set_and_not_its_order(instances: list[In
     assert fingerprint(reversed(instances)) == whole
     assert fingerprint(instances[:2]) != whole
     assert fingerprint([replace(instances[0], mtime_ns=1), *instances[1:]]) != whole
+    assert fingerprint([replace(one, path=Path("/moved") / one.path.name) for one in instances]) == whole
     assert study_fingerprint([whole, "other"]) == study_fingerprint(["other", whole])
 
 
@@ -85,3 +86,10 @@ def test_age_changes_on_the_birthday(instances: list[Instance], born: date, on: 
     age = age_at_study_years(replace(instances[0], patient_birth_date=born, study_date=on))
     assert age is not None
     assert int(age) == whole_years
+
+
+@pytest.mark.parametrize("born", [date(1800, 1, 1), date(2025, 1, 1)])
+def test_an_impossible_birth_date_gives_way_to_patient_age(instances: list[Instance], born: date) -> None:
+    one = replace(instances[0], patient_birth_date=born, patient_age_years=55.0)
+    assert age_at_study_years(one) == 55.0
+    assert age_at_study_years(replace(one, patient_age_years=999.0)) is None

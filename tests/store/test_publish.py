@@ -62,6 +62,17 @@ def test_an_import_without_settings_keeps_the_limits_in_force(place: DatabaseFol
     assert rows == [(24, 65), (24, 65)]
 
 
+def test_a_lost_working_file_is_restored_from_the_publication(place: DatabaseFolder) -> None:
+    for name in "ABCD":
+        add_and_publish(place, name)
+    place.working.unlink()
+
+    finished = add_and_publish(place, "E")
+
+    assert finished.name == "screening-000005.duckdb"
+    assert patients(place.published.resolve()) == list("ABCDE")
+
+
 def test_the_copy_can_be_read_by_duckdb_1_4(place: DatabaseFolder) -> None:
     """The storage version is written into the header of the file; 1.4 reads up to 67."""
     add_and_publish(place, "A")
