@@ -8,8 +8,9 @@ from pathlib import Path
 
 import streamlit as st
 
-from dashboard import queries, wording
+from dashboard import queries
 from screening.errors import UserError
+from screening.labels import NOTICE, SIMULATED_NOTICE
 
 ICON = str(Path(__file__).parent / "icon.png")  # without a local file the browser asks a font server for one
 
@@ -17,7 +18,7 @@ st.set_page_config(
     page_title="CT bone density screening",
     page_icon=ICON,
     layout="wide",
-    menu_items={"About": f"{wording.NOTICE} {wording.SIMULATED_NOTICE}."},
+    menu_items={"About": f"{NOTICE} {SIMULATED_NOTICE}."},
 )
 page = st.navigation(
     [
@@ -30,10 +31,10 @@ st.logo(ICON, size="large")
 # Streamlit leaves six empty lines above the first element, made for a toolbar that this page does not have.
 st.html("<style>.stMainBlockContainer {padding-top: 4.5rem; padding-bottom: 3rem}</style>")
 labels = st.empty()
-labels.markdown(f":small[{wording.NOTICE}]")
+labels.markdown(f":small[{NOTICE}]")
 try:
     if queries.headline(queries.publication()).simulated:
-        labels.markdown(f":orange-badge[{wording.SIMULATED_NOTICE}] :small[{wording.NOTICE}]")
+        labels.markdown(f":orange-badge[{SIMULATED_NOTICE}] :small[{NOTICE}]")
     page.run()
 except UserError as mistake:
     st.error(str(mistake))

@@ -4,15 +4,10 @@ import re
 from datetime import date, datetime
 from typing import Any
 
+import pandas as pd
+
 from screening.errors import Exclusion
 from screening.prediction.tscore import REFERENCES
-
-# Both labels must be visible on every page and in every export.
-NOTICE = (
-    "Research and quality-improvement software, not a medical device. "
-    "BMD_CNN is not a DXA. Not flagged does not mean normal."
-)
-SIMULATED_NOTICE = "BMD_CNN is trained on simulated CT"
 
 MISSING = "—"
 
@@ -68,7 +63,6 @@ EXCLUSIONS = {
     Exclusion.UNDER_AGE: "Under the age limit",
     Exclusion.CONTRAST: "Contrast-enhanced",
     Exclusion.BETTER_SERIES_CHOSEN: "Another series of the study was better",
-    Exclusion.NO_ELIGIBLE_SERIES: "No eligible series",
     Exclusion.NO_PIXELS: "No pixel data",
     Exclusion.NO_HOUNSFIELD: "No Hounsfield scale",
     Exclusion.LOSSY_COMPRESSION: "Lossy compression",
@@ -133,3 +127,13 @@ def number(value: float | None, form: str) -> str:
 def verbatim(text: str | None) -> str:
     """Escape text of a DICOM header, so that Markdown shows it as it is."""
     return re.sub(r"([\\`*_{}\[\]()<>#+\-.!$:~|])", r"\\\1", text) if text else MISSING
+
+
+def stated(*parts: str | None, between: str) -> str:
+    """Join what the header states; a dash where it states nothing."""
+    return between.join(part for part in parts if part) or MISSING
+
+
+def with_unit(number: float | None, unit: str) -> str | None:
+    """Write a number with its unit; None stays None."""
+    return None if number is None or pd.isna(number) else f"{number:g} {unit}"

@@ -18,12 +18,13 @@ from rich.console import Console
 
 from screening.config import CareGapSettings, Settings
 from screening.errors import UserError
+from screening.labels import NOTICE, SIMULATED_NOTICE
 from screening.log import configure_logging
 from screening.records.dxa import read_dxa_csv
 from screening.simulation.archive_writer import write_archive
 from screening.store.database import DatabaseFolder, locked, open_writer, transaction, write_rows
 from screening.store.publish import publish
-from screening.terminal import NOTICE, SIMULATED_NOTICE, show_database, show_patient, show_sweep, shown_progress
+from screening.terminal import show_database, show_patient, show_sweep, shown_progress
 
 if TYPE_CHECKING:
     from screening.sweep import SweepResult
@@ -67,7 +68,7 @@ def sweep(
     result = _sweep(archives, DatabaseFolder(database), settings, retry_failed=retry_failed)
     show_sweep(console, result)
     console.print(f"Published: {result.published}\nNext: screening dashboard --database {shlex.quote(str(database))}")
-    console.print(f"{NOTICE} {SIMULATED_NOTICE}" if settings.prediction.checkpoint is None else NOTICE)
+    console.print(f"{NOTICE} {SIMULATED_NOTICE}." if settings.prediction.checkpoint is None else NOTICE)
     if result.state == "stopped":
         raise UserError("stopped before the end; what was read is published, the next sweep goes on there.")
     if result.failed_share > settings.sweep.failed_share_limit:
@@ -128,7 +129,7 @@ def demo(
     )
     console.print(f"Database: {place.published}\nPictures: {place.evidence}")
     console.print(f"Next: screening dashboard --database {shlex.quote(str(folder))}")
-    console.print(f"{NOTICE} {SIMULATED_NOTICE}")
+    console.print(f"{NOTICE} {SIMULATED_NOTICE}.")
 
 
 @app.command()

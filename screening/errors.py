@@ -32,7 +32,6 @@ class Exclusion(StrEnum):
     UNDER_AGE = "under_age"
     CONTRAST = "contrast"
     BETTER_SERIES_CHOSEN = "better_series_chosen"
-    NO_ELIGIBLE_SERIES = "no_eligible_series"
     # pixels (hounsfield)
     NO_PIXELS = "no_pixels"
     NO_HOUNSFIELD = "no_hounsfield"

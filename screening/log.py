@@ -30,16 +30,13 @@ def configure_logging(*, json_lines: bool) -> None:
 
 
 def site_key(path: Path) -> bytes:
-    """Read the site's secret, making it at first use (mode 0600)."""
-    try:
-        descriptor = path.open("xb")
-    except FileExistsError:
-        return path.read_bytes()
-    with descriptor:
-        path.chmod(0o600)
-        key = secrets.token_bytes(_KEY_BYTES)
-        descriptor.write(key)
-    return key
+    """Read the site's secret, making it at first use (mode 0600, written whole or not at all)."""
+    if not path.exists():
+        unfinished = path.with_suffix(".unfinished")
+        unfinished.touch(mode=0o600)
+        unfinished.write_bytes(secrets.token_bytes(_KEY_BYTES))
+        unfinished.replace(path)
+    return path.read_bytes()
 
 
 def study_key(study_instance_uid: str, key: bytes) -> str:

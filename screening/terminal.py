@@ -18,11 +18,6 @@ from screening.store.database import sql
 if TYPE_CHECKING:
     from screening.sweep import Progress, SweepResult
 
-NOTICE: Final = (
-    "Research and quality-improvement software, not a medical device. BMD_CNN is not a DXA. "
-    "Not flagged does not mean normal."
-)
-SIMULATED_NOTICE: Final = "The bundled BMD_CNN was trained on simulated CT."
 _HEARTBEAT_S: Final = 30.0
 
 _log = structlog.get_logger()

@@ -8,8 +8,8 @@ import pytest
 from typer.testing import CliRunner
 
 from screening.cli import app
+from screening.labels import NOTICE
 from screening.store.database import VIEWS, create_schema
-from screening.terminal import NOTICE
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")

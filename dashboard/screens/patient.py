@@ -263,9 +263,14 @@ def show_provenance(result: dict[str, Any]) -> None:
         "Trained on": wording.DATA_KINDS[result["data_kind"]],
         "Read": f"{wording.moment(result['read_at'])}, sweep {result['sweep_id']}, "
         f"software {result['software_version']}",
-        "Scanner": f"{result['manufacturer']} {result['manufacturer_model_name']}",
-        "Series": f"{result['series_description']}, {result['kvp_kv']} kVp, kernel {result['convolution_kernel']}, "
-        f"{result['slice_thickness_mm']} mm",
+        "Scanner": wording.stated(result["manufacturer"], result["manufacturer_model_name"], between=" "),
+        "Series": wording.stated(
+            result["series_description"],
+            wording.with_unit(result["kvp_kv"], "kVp"),
+            result["convolution_kernel"],
+            wording.with_unit(result["slice_thickness_mm"], "mm"),
+            between=", ",
+        ),
         "Study Instance UID": result["study_instance_uid"],
     }
     show_table(pd.DataFrame(facts.items(), columns=list(PROVENANCE_COLUMNS)), PROVENANCE_COLUMNS, "Provenance")

@@ -4,6 +4,7 @@ import pandas as pd
 import streamlit as st
 
 from dashboard import queries, wording
+from screening.labels import NOTICE
 
 PATIENT_PAGE = "screens/patient.py"
 
@@ -86,7 +87,7 @@ def show_list(shown: pd.DataFrame) -> None:
         open_patient(row["patient_id"], row["study_instance_uid"])
     st.download_button(
         "Download this list (CSV)",
-        shown.assign(notice=wording.NOTICE).to_csv(index=False),
+        shown.assign(notice=NOTICE).to_csv(index=False),
         file_name="worklist.csv",
         mime="text/csv",
     )

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from screening.prediction.tscore import REFERENCES, t_score
 from screening.simulation.body import body_depths, body_share, cancellous_mg
 from screening.simulation.cohort import MG_CM3_PER_HU, Patient, Stream
 from screening.simulation.lattice import Frame, Sampling, sampling
@@ -20,7 +21,7 @@ DXA_PRECISION = 0.01  # relative SD; CV 1.08 % Hologic, 1.22 % Lunar
 ROI_HALF_HEIGHT_MM = 5.0
 END_PLATE_MARGIN_MM = 2.0
 ROI_MARGIN_MM = 4.5  # from the outer surface: cortex and partial volume stay outside
-REFERENCE_MEAN_G_CM2, REFERENCE_SD_G_CM2 = 1.047, 0.110  # Hologic-type L1-L4, white women
+REFERENCE = REFERENCES["hologic_l1_l4_female"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,15 +61,10 @@ def areal_bmd_g_cm2(levels: tuple[LevelTruth, ...]) -> float:
     return sum(level.mineral_g for level in levels) / sum(level.area_cm2 for level in levels)
 
 
-def t_score(bmd_g_cm2: float) -> float:
-    """Distance from young women's mean in their SD."""
-    return (bmd_g_cm2 - REFERENCE_MEAN_G_CM2) / REFERENCE_SD_G_CM2
-
-
 def read_dxa(patient: Patient, bmd_true_g_cm2: float) -> DxaReading:
     """Measure with the precision of a densitometer."""
     bmd = bmd_true_g_cm2 * (1.0 + DXA_PRECISION * patient.rng(Stream.DXA).normal())
-    return DxaReading(bmd, t_score(bmd))
+    return DxaReading(bmd, t_score(bmd, REFERENCE))
 
 
 def _measure(spine: Spine, vertebra: VertebraShape, calcium: Calcium) -> LevelTruth:

@@ -27,6 +27,7 @@ def publish(connection: duckdb.DuckDBPyConnection, place: DatabaseFolder, care_g
     _copy_durably(place.working, finished)
     _point(place.published, finished)
     _drop_old(place.publications)
+    _drop_pictures_without_row(connection, place.evidence)
     return finished
 
 
@@ -73,3 +74,10 @@ def _point(link: Path, target: Path) -> None:
 def _drop_old(publications: Path) -> None:
     for old in sorted(publications.glob("screening-*.duckdb"))[:-KEPT_PUBLICATIONS]:
         old.unlink()
+
+
+def _drop_pictures_without_row(connection: duckdb.DuckDBPyConnection, evidence: Path) -> None:
+    named = {row[0] for row in connection.execute("SELECT evidence_file FROM study_bmd").fetchall()}
+    for picture in evidence.iterdir():
+        if picture.name not in named:
+            picture.unlink()

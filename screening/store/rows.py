@@ -57,8 +57,8 @@ class ReadStudy:
 
     @property
     def evidence_file(self) -> str:
-        """Name of the study's picture in the evidence folder."""
-        return f"{self.study_key}.png"
+        """Name of the picture in the evidence folder; a new reading gets a new one, so that no old row shows it."""
+        return f"{self.study_key}-{self.reading_fingerprint[:8]}.png"
 
 
 def write_readings(connection: duckdb.DuckDBPyConnection, readings: list[ReadStudy]) -> None:

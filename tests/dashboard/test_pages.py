@@ -6,7 +6,8 @@ import published_example as example
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from dashboard import queries, wording
+from dashboard import queries
+from screening.labels import NOTICE, SIMULATED_NOTICE
 from screening.store.database import DatabaseFolder
 
 APP = Path(queries.__file__).with_name("app.py")
@@ -30,7 +31,7 @@ def written(at: AppTest) -> str:
 
 def assert_labelled(at: AppTest) -> None:
     assert not at.exception
-    assert wording.NOTICE in written(at)
+    assert NOTICE in written(at)
 
 
 @pytest.mark.parametrize("page", [run_worklist, run_patient])
@@ -72,7 +73,7 @@ def test_worklist_shows_the_flagged_in_order(published: queries.Publication) -> 
     at = run_worklist()
 
     assert_labelled(at)
-    assert wording.SIMULATED_NOTICE in written(at)
+    assert SIMULATED_NOTICE in written(at)
     assert list(at.dataframe[0].value["patient_id"]) == ["FLAGGED-1", "FLAGGED-2"]
     assert [metric.value for metric in at.metric] == ["2", "6", "2", "2026-03-01"]
 
@@ -105,7 +106,7 @@ def test_flagged_patient_shows_numbers_reasons_and_provenance(published: queries
     text = written(at)
 
     assert_labelled(at)
-    assert wording.SIMULATED_NOTICE in text
+    assert SIMULATED_NOTICE in text
     assert "BMD_CNN (g/cm²) 0.695 90 % interval 0.585 – 0.805" in text
     assert "T-score −3.20 T ≤ −2.5 (osteoporosis band)" in text
     assert "Why flagged" in text

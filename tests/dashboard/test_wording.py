@@ -59,3 +59,8 @@ def test_negative_numbers_carry_a_minus_sign() -> None:
 
 def test_header_text_is_shown_as_it_is() -> None:
     assert wording.verbatim("CT_ABD *w/o* :red[x]") == r"CT\_ABD \*w/o\* \:red\[x\]"
+
+
+def test_what_a_header_does_not_state_is_left_out() -> None:
+    assert wording.stated("Abdomen", None, "", wording.with_unit(2.5, "mm"), between=", ") == "Abdomen, 2.5 mm"
+    assert wording.stated(None, wording.with_unit(float("nan"), "kVp"), between=", ") == "—"

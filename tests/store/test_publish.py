@@ -80,3 +80,9 @@ def test_the_copy_can_be_read_by_duckdb_1_4(place: DatabaseFolder) -> None:
         head = file.read(64)
     assert head[8:12] == b"DUCK"
     assert int.from_bytes(head[12:20], "little") <= 67
+
+
+def test_a_picture_that_no_row_names_is_dropped(place: DatabaseFolder) -> None:
+    (place.evidence / "old.png").write_bytes(b"x")
+    add_and_publish(place, "A")
+    assert list(place.evidence.iterdir()) == []
