@@ -6,7 +6,6 @@
 
 import os
 import shlex
-import subprocess
 import sys
 import traceback
 from importlib.resources import as_file, files
@@ -146,7 +145,7 @@ def dashboard(
     command = [sys.executable, "-m", "streamlit", "run", str(page)]
     options = ["--server.address", "127.0.0.1", "--server.port", str(port), "--server.headless", "true"]
     environment = os.environ | {"SCREENING_DATABASE": str(database.absolute())}
-    raise typer.Exit(subprocess.run([*command, *options], env=environment, check=False).returncode)
+    os.execve(sys.executable, [*command, *options], environment)  # signals then reach Streamlit itself
 
 
 @app.command("config")
