@@ -3,7 +3,7 @@ SELECT
     position AS "#",
     patient_id AS patient,
     sex,
-    round(age_years)::INTEGER AS age,
+    floor(age_years)::INTEGER AS age,
     study_date AS "CT",
     round(bmd_cnn, 3) AS "BMD_CNN g/cm2",
     round(t_score, 1) AS "T-score",
