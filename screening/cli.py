@@ -19,11 +19,12 @@ from screening.config import CareGapSettings, Settings
 from screening.errors import UserError
 from screening.labels import NOTICE, SIMULATED_NOTICE
 from screening.log import configure_logging
+from screening.progress import shown_progress
 from screening.records.dxa import read_dxa_csv
 from screening.simulation.archive_writer import write_archive
 from screening.store.database import DatabaseFolder, locked, open_writer, transaction, write_rows
 from screening.store.publish import publish
-from screening.terminal import show_database, show_patient, show_sweep, shown_progress
+from screening.terminal import show_database, show_patient, show_sweep
 
 if TYPE_CHECKING:
     from screening.sweep import SweepResult

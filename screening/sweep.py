@@ -11,33 +11,26 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from types import FrameType
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 import duckdb
 import structlog
 from distributed import Client
 
-from screening.archive.folder import below, changes, require_folders, require_still_there, walk
-from screening.archive.header import FileProblem, FoundFile, NotIndexed
+from screening.archive.folder import require_folders
 from screening.archive.index import unpack_study
 from screening.cluster import Done, connected, stream
 from screening.config import Settings
+from screening.indexing import index_archives
 from screening.log import site_key, study_key
 from screening.prediction.inference import CheckpointFacts, load_predictor
+from screening.progress import Progress
 from screening.reading import Failure, Outcome, failure_of
 from screening.store.database import DatabaseFolder, fetch_one, locked, open_writer, transaction, write_rows
-from screening.store.file_index import (
-    HeaderBatch,
-    PendingStudy,
-    add_headers,
-    forget_files,
-    known_files,
-    packed_series,
-    pending_studies,
-)
+from screening.store.file_index import PendingStudy, packed_series, pending_studies
 from screening.store.publish import publish
 from screening.store.rows import ReadStudy, write_readings
-from screening.worker import ReadersPlugin, read_headers_packed, read_study_packed
+from screening.worker import ReadersPlugin, read_study_packed
 
 LIBRARIES: Final = ("numpy", "scipy", "pydicom", "python-gdcm", "torch", "dask", "distributed", "duckdb")
 # Settings that change what is read in a study; the others change who is flagged or how the night is run.
@@ -45,14 +38,6 @@ _READING_SETTINGS: Final = {"eligibility", "prediction"}
 _NOT_READING: Final = {"prediction": {"device", "checkpoint"}}
 
 _log = structlog.get_logger()
-
-
-class Progress(Protocol):
-    """Told how far the night is; `what` is the stage."""
-
-    def __call__(self, what: str, done: int, total: int) -> None:
-        """Show that `done` of `total` are done."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +88,7 @@ def run_sweep(
         connected(settings.sweep.scheduler, settings.sweep.workers, plugin) as client,
     ):
         night = _begin(connection, place, archives, settings, facts)
-        found, read = _index(connection, client, archives, settings, progress, stopping)
+        found, read = index_archives(connection, client, archives, settings, progress, stopping)
         present, pending = pending_studies(
             connection, facts.sha256, night.reading_fingerprint, retry_failed=retry_failed
         )
@@ -200,47 +185,6 @@ def _sweep(sweep_id: int, archives: Sequence[Path], settings: Settings, facts: C
 
 def _now() -> datetime:
     return datetime.now(UTC).replace(tzinfo=None)
-
-
-def _index(
-    connection: duckdb.DuckDBPyConnection,
-    client: Client,
-    archives: Sequence[Path],
-    settings: Settings,
-    progress: Progress,
-    stopping: Callable[[], bool],
-) -> tuple[int, int]:
-    """Bring the index up to date; count the files found and those whose header was read."""
-    roots = [archive.resolve() for archive in archives]
-    known = {path: facts for path, facts in known_files(connection).items() if below(path, roots)}
-    changed = changes(walk(roots), known)
-    require_still_there(roots, changed, known)
-    forget_files(connection, changed.vanished | frozenset(file.path for file in changed.to_read if file.path in known))
-    progress("headers", 0, len(changed.to_read))
-    done, lost = 0, list(changed.to_read)
-    for size in (settings.sweep.header_batch, 1):  # a batch that was lost is read again file by file
-        batches, lost = _batches(lost, size), []
-        waves = stream(
-            client, read_headers_packed, batches, deadline_s=settings.sweep.study_deadline_s, stopping=stopping
-        )
-        for ended in (ended for wave in waves for ended in wave):
-            if ended.result is not None:
-                add_headers(connection, HeaderBatch(*pickle.loads(ended.result)))
-            elif len(ended.item) > 1:
-                lost.extend(ended.item)
-                continue
-            else:
-                problem = NotIndexed(FileProblem.READER_FAILED, ended.lost_to or "")
-                add_headers(connection, HeaderBatch((), tuple((file, problem) for file in ended.item)))
-            done += len(ended.item)
-            progress("headers", done, len(changed.to_read))
-    return changed.found_count, done
-
-
-def _batches(files: Sequence[FoundFile], size: int) -> Iterator[tuple[list[FoundFile], tuple[list[FoundFile]]]]:
-    for start in range(0, len(files), size):
-        batch = list(files[start : start + size])
-        yield batch, (batch,)
 
 
 def _read(
