@@ -15,7 +15,6 @@ import argparse
 import dataclasses
 import json
 import logging
-import math
 import os
 import sys
 import tempfile
@@ -36,7 +35,7 @@ from models.measurement import OSTEOPOROSIS_BELOW_G_CM2, Measurement, measure, r
 from models.pairs import Pairs
 from models.progress import Progress
 from models.reproduce_tables import design_table, evaluation_table
-from models.training import Lesson, Provenance, TrainingConfig, fit_calibration, train_member, training_key
+from models.training import Lesson, Provenance, TrainingConfig, fit_calibration, train_members, training_key
 
 logger = logging.getLogger("models.reproduce")
 
@@ -121,19 +120,8 @@ def train_once(training: Pairs, internal: Cohort, config: TrainingConfig, work: 
     calibration = fit_calibration(training, provenance, None)
     lesson = Lesson(training, config, calibration, "cpu", None)
     progress = Progress.of(output, training_key(config, provenance))
-    members = tuple(train_member(number, lesson, progress) for number in range(config.members))
-    checkpoint = Checkpoint(
-        name=provenance.name,
-        data_kind=provenance.data_kind,
-        network=config.network,
-        calibration=calibration,
-        input_spec=config.input_spec,
-        interval_half_width_g_cm2=math.nan,
-        metrics={},
-        reference=provenance.reference,
-        training=facts | {"command": provenance.command, "n_patients": len(np.unique(training.patient))},
-        members=members,
-    )
+    facts |= {"command": provenance.command, "n_patients": len(np.unique(training.patient))}
+    checkpoint = train_members(lesson, provenance, facts, progress)
     read, _ = patient_bmd(read_cohort_slices(networks(checkpoint), checkpoint, internal), internal.pairs)
     half_width = conformal_half_width(read, internal.bmd_dxa_g_cm2)
     saved = save(dataclasses.replace(checkpoint, interval_half_width_g_cm2=half_width), output)

@@ -106,19 +106,7 @@ def train(
         material = material.with_others(draw_phantoms(config.phantoms, config.seed))
     lesson = Lesson(material, config, calibration, device, start_from)
     progress = Progress.of(output, training_key(config, provenance))
-    members = tuple(train_member(number, lesson, progress) for number in range(config.members))
-    checkpoint = Checkpoint(
-        name=provenance.name,
-        data_kind=provenance.data_kind,
-        network=config.network,
-        calibration=calibration,
-        input_spec=config.input_spec,
-        interval_half_width_g_cm2=math.nan,
-        metrics={},
-        reference=provenance.reference,
-        training=_training_facts(config, provenance, split.training),
-        members=members,
-    )
+    checkpoint = train_members(lesson, provenance, _training_facts(config, provenance, split.training), progress)
     ensemble = networks(checkpoint)
     held_out = read_slices(ensemble, calibration, split.calibration, config.size_px)
     half_width = conformal_half_width(*patient_bmd(held_out, split.calibration))
@@ -161,6 +149,23 @@ class Lesson:
     calibration: Calibration
     device: str
     start_from: Checkpoint | None
+
+
+def train_members(lesson: Lesson, provenance: Provenance, facts: dict[str, Any], progress: Progress) -> Checkpoint:
+    """Train the whole ensemble; its interval and metrics are not measured yet."""
+    members = tuple(train_member(number, lesson, progress) for number in range(lesson.config.members))
+    return Checkpoint(
+        name=provenance.name,
+        data_kind=provenance.data_kind,
+        network=lesson.config.network,
+        calibration=lesson.calibration,
+        input_spec=lesson.config.input_spec,
+        interval_half_width_g_cm2=math.nan,
+        metrics={},
+        reference=provenance.reference,
+        training=facts,
+        members=members,
+    )
 
 
 def train_member(number: int, lesson: Lesson, progress: Progress) -> State:

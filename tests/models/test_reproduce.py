@@ -77,7 +77,7 @@ def test_the_design_trains_and_measures_patients_of_both_institutions(place):
 
 def test_what_is_trained_is_not_trained_again(place, monkeypatch):
     first = reproduce(place, SMALL, small_config())
-    monkeypatch.setattr(reproduction, "train_member", refuse)
+    monkeypatch.setattr(reproduction, "train_members", refuse)
 
     assert reproduce(place, SMALL, small_config()) == first
     with pytest.raises(AssertionError, match="trained again"):
