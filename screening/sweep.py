@@ -198,15 +198,13 @@ def _read(
     """Read the pending studies and commit them in batches; count how they ended."""
     statuses: list[str] = []
     progress("studies", 0, len(pending))
-    tasks = (
-        (study, (packed_series(connection, study.study_instance_uid), night.settings, night.facts.sha256))
-        for study in pending
-    )
+    packed = ((study, packed_series(connection, study.study_instance_uid)) for study in pending)
+    tasks = ((item, (item[1], night.settings, night.facts.sha256)) for item in packed)
     waves = stream(
         client, read_study_packed, tasks, deadline_s=night.settings.sweep.study_deadline_s, stopping=stopping
     )
     for wave in waves:
-        readings = _commit(connection, night.place, [_read_study(connection, night, done) for done in wave])
+        readings = _commit(connection, night.place, [_read_study(night, done) for done in wave])
         statuses.extend(read.status for read in readings)
         progress("studies", len(statuses), len(pending))
     return {
@@ -217,10 +215,10 @@ def _read(
     }
 
 
-def _read_study(connection: duckdb.DuckDBPyConnection, night: _Night, done: Done[PendingStudy]) -> ReadStudy:
-    pending = done.item
+def _read_study(night: _Night, done: Done[tuple[PendingStudy, list[bytes]]]) -> ReadStudy:
+    pending, packed = done.item
     return ReadStudy(
-        study=unpack_study(packed_series(connection, pending.study_instance_uid)),
+        study=unpack_study(packed),
         outcome=_lost(done.lost_to) if done.result is None else pickle.loads(done.result),
         sweep_id=night.sweep_id,
         checkpoint_sha256=night.facts.sha256,
