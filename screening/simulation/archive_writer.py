@@ -7,7 +7,7 @@
 import csv
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, fields
-from datetime import datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +22,6 @@ from screening.simulation.series_writer import SeriesHeader, StudyHeader, determ
 
 AXIAL = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)
 CORONAL = (1.0, 0.0, 0.0, 0.0, 0.0, -1.0)
-FIRST_DAY, DAYS = datetime(2023, 1, 2, 7), 1090
 ENHANCED_ONLY, ENHANCED_TOO = 0.12, 0.16  # a fifth to a third of abdominal CT is enhanced
 PARTIAL_COVERAGE = 0.06
 SCOUT, SHARP_KERNEL = 0.6, 0.08
@@ -140,7 +139,7 @@ def _write_patient(archive: Path, patient: Patient, matrix: int) -> tuple[TruthR
     levels = measure_levels(anatomy.spine, anatomy.vessels.calcium)
     rng = patient.rng(Stream.HEADER)
     examination = _plan(patient, anatomy, draw_protocol(patient, anatomy, matrix), rng)
-    study = _study_header(patient, rng)
+    study = _study_header(patient, examination.protocol)
     series_uid = _write_study(archive, study, examination, anatomy)
     truth = _truth_row(patient, study, examination, levels, series_uid)
     dxa = _dxa_rows(patient, study, levels, rng) if examination.has_dxa else []
@@ -169,15 +168,14 @@ def _plan(patient: Patient, anatomy: Anatomy, protocol: Protocol, rng: Generator
     )
 
 
-def _study_header(patient: Patient, rng: Generator) -> StudyHeader:
+def _study_header(patient: Patient, protocol: Protocol) -> StudyHeader:
     uid = deterministic_uid(patient.seed, patient.patient_id)
-    at = FIRST_DAY + timedelta(days=int(rng.integers(DAYS)), minutes=int(rng.integers(720)))
     return StudyHeader(
         patient=patient,
         study_instance_uid=uid,
         frame_of_reference_uid=deterministic_uid(uid, "frame"),
         accession_number=f"SA{patient.institution}{patient.number:07d}",
-        performed_at=at,
+        performed_at=protocol.examined_at,
         description="SIMULATED CT ABDOMEN PELVIS",
     )
 

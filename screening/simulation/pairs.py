@@ -2,8 +2,9 @@
 
     python -m screening.simulation.pairs --patients 480 --seed 2020 --institution 1 --output pairs.npz
 
-Every crop has a voltage, a slice thickness, blur and noise of its own; no scanner or vendor belongs to it, so the
-institutions differ here in their people only.
+All crops of a patient come from one examination on a scanner of the institution, at the 5 mm (or the series' own
+thickness, if that is more) that the product feeds the network. The institutions share no scanner. The DXA is on the
+Hologic scale at both of them.
 """
 
 import argparse
@@ -17,16 +18,32 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from screening.imaging.model_input import HU_FACTOR_TO_120_KV, scale_to_120_kv
+from screening.imaging.attenuation import measure_trabecular
+from screening.imaging.hounsfield import Volume
+from screening.imaging.lumbar import Vertebra
+from screening.imaging.model_input import kvp_scale, scale_to_120_kv
 from screening.simulation.anatomy import Anatomy, draw_anatomy, enhance, render_slab
-from screening.simulation.cohort import INSTITUTIONS, Stream, draw_patient
+from screening.simulation.cohort import INSTITUTIONS, Patient, Stream, draw_patient
 from screening.simulation.densitometer import areal_bmd_g_cm2, measure_levels, read_dxa
-from screening.simulation.scanner import KVP_SHARES, Kernel, attenuation_hu, blur, noise_tiles
+from screening.simulation.scanner import (
+    HU_LIMITS,
+    Protocol,
+    blur,
+    calibrated,
+    draw_protocol,
+    effective_diameter_mm,
+    expose,
+    noise_map,
+    noise_tiles,
+    shifted,
+    streaks,
+)
 from screening.simulation.vertebrae import MEASURED_LEVELS, Floats
 
 logger = logging.getLogger("screening.simulation.pairs")
@@ -36,8 +53,11 @@ BODIES_PER_LEVEL = 3
 DISCS_PER_PATIENT = 3
 BODY_REACH_MM = 8.0
 JITTER_SD_MM = 2.0  # of the body centre a localiser reports
-THICKNESSES_MM = (1.0, 3.0, 5.0)
-GAIN_SD, OFFSET_SD_HU = 0.02, 3.0  # calibration of scanners
+SLAB_MM = 5.0  # mean of thinner slices; a thicker one is used as it is (imaging/model_input.py)
+MATRIX = 512  # of the examination the crops are cut from
+FINE = 2  # noise is made on pixels of 1.25 / 2 mm, near those of a scanner, and averaged as a crop averages them
+TILES = 3
+ROI_HALF_MM = (8.0, 12.0)  # antero-posterior and lateral: the ellipse a reader would lay into the body
 BRIGHT_VESSELS = 0.1  # share of patients whose vessels and kidneys carry contrast; their bone is left as it is
 
 
@@ -55,7 +75,16 @@ class Pairs:
     bmd_true_g_cm2: NDArray[np.float32]  # areal BMD of the patient's L1-L4, exact
     bmd_dxa_g_cm2: NDArray[np.float32]  # the same as a densitometer read it, with its precision error
     kvp_kv: NDArray[np.int16]
-    thickness_mm: NDArray[np.float32]
+    thickness_mm: NDArray[np.float32]  # of the series, not of the slab
+    manufacturer: NDArray[np.str_]
+    scanner: NDArray[np.str_]  # model and station
+    kernel: NDArray[np.str_]
+    effective_diameter_mm: NDArray[np.float32]  # of the body
+    age_years: NDArray[np.float32]
+    sex: NDArray[np.str_]
+    roi_hu: NDArray[np.float32]  # mean of an ellipse about the localised centre, 120 kVp equivalents; NaN in discs
+    contour_hu: NDArray[np.float32]  # trabecular mean of the product's contour reader; NaN in discs or not asked for
+    contour_depth_mm: NDArray[np.float32]  # body depth by the contour reader; NaN as above
 
     def save(self, path: Path) -> None:
         """Write one .npz with the field names as keys, whole or not at all."""
@@ -66,12 +95,13 @@ class Pairs:
 
 
 @dataclass(frozen=True, slots=True)
-class Crop:
-    """One slice around a body and how it was acquired."""
+class Examination:
+    """One patient as one scanner saw them."""
 
-    hu: Floats  # (96, 96), 120 kVp equivalents
-    kvp_kv: int
-    thickness_mm: float
+    patient: Patient
+    anatomy: Anatomy
+    protocol: Protocol
+    tiles: Floats  # (TILES, FINE * 96, FINE * 96) noise of SD 1 before crops average it
 
 
 def load_pairs(path: Path) -> Pairs:
@@ -92,13 +122,26 @@ def training_pairs(
     institution: int,
     first: int = 1,
     processes: int = 1,
+    contours: bool = False,
     progress: Callable[[int], None] | None = None,
 ) -> Pairs:
-    """Render crops of the patients numbered `first` to `first + patients - 1`; `progress` gets each number done."""
+    """Render crops of the patients numbered `first` to `first + patients - 1`.
+
+    Args:
+        patients: how many.
+        seed: of everything.
+        institution: whose people and scanners.
+        first: number of the first patient.
+        processes: that render at the same time; the pairs are the same for any number.
+        contours: let the contour reader measure each body; it takes five times as long as rendering.
+        progress: called with each number done.
+    """
     numbers = range(first, first + patients)
     parts = []
     with _rendering(processes) as render:
-        for number, part in zip(numbers, render(partial(_patient_pairs, seed, institution), numbers), strict=True):
+        for number, part in zip(
+            numbers, render(partial(_patient_pairs, seed, institution, contours), numbers), strict=True
+        ):
             parts.append(part)
             if progress is not None:
                 progress(number)
@@ -115,54 +158,107 @@ def _rendering(processes: int) -> Iterator[Callable[[Callable[[int], Pairs], Ite
         yield pool.map
 
 
-def _patient_pairs(seed: int, institution: int, number: int) -> Pairs:
+def _patient_pairs(seed: int, institution: int, contours: bool, number: int) -> Pairs:
     patient = draw_patient(seed, institution, number)
     anatomy = draw_anatomy(patient)
     truths = measure_levels(anatomy.spine, anatomy.vessels.calcium)
-    bmd_true = areal_bmd_g_cm2(truths)
-    bmd_dxa = read_dxa(patient, bmd_true).bmd_g_cm2
     rng = patient.rng(Stream.CROPS)
-    if rng.random() < BRIGHT_VESSELS:
-        anatomy = replace(anatomy, torso=enhance(anatomy, rng).torso)
-    crops, rows = [], []
+    examination = _examine(patient, anatomy, rng)
+    protocol = examination.protocol
     places = [(i, True) for i in range(len(MEASURED_LEVELS)) for _ in range(BODIES_PER_LEVEL)]
     places += [(int(i), False) for i in rng.integers(0, len(MEASURED_LEVELS), DISCS_PER_PATIENT)]
-    for index, is_body in places:
-        truth = truths[index]
-        crops.append(_render_crop(anatomy, MEASURED_LEVELS[index], is_body, rng))
-        rows.append((truth.bmd_g_cm2, truth.hu120, truth.depth_mm, is_body, index + 1))
-    bmd, hu120, depth, body, level = (np.array(column) for column in zip(*rows, strict=True))
+    crops = np.stack([_render_crop(examination, MEASURED_LEVELS[i], is_body, rng) for i, is_body in places])
+    of_level = [truths[i] for i, _ in places]
+    is_body = np.array([body for _, body in places])
+    outlines = [
+        _trace(crop) if body and contours else (np.nan, np.nan) for crop, body in zip(crops, is_body, strict=True)
+    ]
+    bmd_true = areal_bmd_g_cm2(truths)
+
+    def same(value: float | str, kind: type = np.float32) -> NDArray[Any]:
+        return np.full(len(places), value, None if isinstance(value, str) else kind)
+
     return Pairs(
-        crops_hu=np.stack([crop.hu for crop in crops]).astype(np.float16),
-        bmd_g_cm2=bmd.astype(np.float32),
-        hu120=hu120.astype(np.float32),
-        depth_mm=depth.astype(np.float32),
-        is_body=body.astype(bool),
-        patient=np.full(len(crops), number, np.int32),
-        level=level.astype(np.int8),
-        bmd_true_g_cm2=np.full(len(crops), bmd_true, np.float32),
-        bmd_dxa_g_cm2=np.full(len(crops), bmd_dxa, np.float32),
-        kvp_kv=np.array([crop.kvp_kv for crop in crops], np.int16),
-        thickness_mm=np.array([crop.thickness_mm for crop in crops], np.float32),
+        crops_hu=crops.astype(np.float16),
+        bmd_g_cm2=np.array([level.bmd_g_cm2 for level in of_level], np.float32),
+        hu120=np.array([level.hu120 for level in of_level], np.float32),
+        depth_mm=np.array([level.depth_mm for level in of_level], np.float32),
+        is_body=is_body,
+        patient=same(number, np.int32),
+        level=np.array([i + 1 for i, _ in places], np.int8),
+        bmd_true_g_cm2=same(bmd_true),
+        bmd_dxa_g_cm2=same(read_dxa(patient, bmd_true).bmd_g_cm2),
+        kvp_kv=same(protocol.kvp_kv, np.int16),
+        thickness_mm=same(protocol.thickness_mm),
+        manufacturer=same(protocol.scanner.model.manufacturer),
+        scanner=same(f"{protocol.scanner.model.model} {protocol.scanner.station}"),
+        kernel=same(protocol.kernel.name),
+        effective_diameter_mm=same(effective_diameter_mm(patient)),
+        age_years=same(patient.age_years),
+        sex=same(patient.sex),
+        roi_hu=np.where(is_body, crops[:, _ellipse()].mean(axis=1), np.nan).astype(np.float32),
+        contour_hu=np.array([hu for hu, _ in outlines], np.float32),
+        contour_depth_mm=np.array([depth for _, depth in outlines], np.float32),
     )
 
 
-def _render_crop(anatomy: Anatomy, level: str, is_body: bool, rng: Generator) -> Crop:
-    vertebra = anatomy.spine.level(level)
+def _examine(patient: Patient, anatomy: Anatomy, rng: Generator) -> Examination:
+    """Choose scanner and settings, and with some patients contrast in the vessels."""
+    protocol = draw_protocol(patient, anatomy, MATRIX)
+    if rng.random() < BRIGHT_VESSELS:
+        anatomy = replace(anatomy, torso=enhance(anatomy, rng).torso)
+    tiles = noise_tiles(FINE * CROP_PX, protocol.kernel.grain_mm * FINE / PIXEL_MM, rng, TILES)
+    return Examination(patient, anatomy, protocol, tiles)
+
+
+def _render_crop(examination: Examination, level: str, is_body: bool, rng: Generator) -> Floats:
+    """Cut one slab (96, 96) around a body or through the disc below it, 120 kVp equivalents."""
+    protocol, vertebra = examination.protocol, examination.anatomy.spine.level(level)
     gap = 0.5 * vertebra.height_mm
     along = rng.uniform(-BODY_REACH_MM, BODY_REACH_MM) if is_body else -gap - rng.uniform(1.5, 5.5)
-    x, y, z = np.asarray(vertebra.centre_mm) + along * vertebra.axes[2]
-    x, y = x + rng.normal(0.0, JITTER_SD_MM), y + rng.normal(0.0, JITTER_SD_MM)
-    steps = (np.arange(CROP_PX) - (CROP_PX - 1) / 2.0) * PIXEL_MM
-    thickness, kvp = float(rng.choice(THICKNESSES_MM)), int(rng.choice(list(KVP_SHARES), p=list(KVP_SHARES.values())))
-    slab = render_slab(anatomy, x + steps, y + steps, float(z), thickness)
-    mineral = slab.mineral_mg * np.float32(rng.normal(1.0, GAIN_SD))
-    hu = attenuation_hu(slab.soft_hu, mineral, kvp)
-    kernel = Kernel("", rng.uniform(0.4, 1.1), rng.uniform(0.0, 0.8), 1.0, 0.0)
-    seen = blur(hu, kernel, PIXEL_MM)
-    noise = noise_tiles(CROP_PX, rng.uniform(0.5, 1.1), rng, 1)[0] * np.float32(rng.uniform(4.0, 30.0))
-    reported = seen + noise + np.float32(rng.normal(0.0, OFFSET_SD_HU))
-    return Crop(scale_to_120_kv(np.asarray(reported, np.float32), HU_FACTOR_TO_120_KV[kvp]), kvp, thickness)
+    centre = np.asarray(vertebra.centre_mm) + along * vertebra.axes[2]
+    x, y = (middle + rng.normal(0.0, JITTER_SD_MM) + _steps_mm() for middle in centre[:2])
+    slab = render_slab(examination.anatomy, x, y, float(centre[2]), max(SLAB_MM, protocol.thickness_mm))
+    exposed = expose(slab, protocol, examination.patient, PIXEL_MM)
+    # interpolating between native pixels blurs by the SD of a triangle as wide as two of them
+    kernel = replace(
+        protocol.kernel, blur_mm=float(np.hypot(protocol.kernel.blur_mm, protocol.pixel_mm / np.sqrt(6.0)))
+    )
+    rough = noise_map(x, y, protocol) * (protocol.noise_hu * kernel.noise) * _averaged(shifted(examination.tiles, rng))
+    rough = (rough + streaks(x, y, protocol, rng)) * np.float32(np.sqrt(min(protocol.thickness_mm / SLAB_MM, 1.0)))
+    seen = np.clip(calibrated(blur(exposed, kernel, PIXEL_MM) + rough, protocol), *HU_LIMITS)
+    return scale_to_120_kv(np.asarray(seen, np.float32), kvp_scale(protocol.kvp_kv).factor)
+
+
+def _steps_mm() -> NDArray[np.float64]:
+    return np.asarray((np.arange(CROP_PX) - (CROP_PX - 1) / 2.0) * PIXEL_MM)
+
+
+def _averaged(fine: Floats) -> Floats:
+    """Mean of FINE x FINE pixels."""
+    return np.asarray(fine.reshape(CROP_PX, FINE, CROP_PX, FINE).mean(axis=(1, 3)), np.float32)
+
+
+def _ellipse() -> NDArray[np.bool_]:
+    """Pixels (96, 96) of the region of interest in the middle of a crop."""
+    steps = _steps_mm()
+    return np.asarray((steps[:, None] / ROI_HALF_MM[0]) ** 2 + (steps[None, :] / ROI_HALF_MM[1]) ** 2 <= 1.0)
+
+
+def _trace(crop: Floats) -> tuple[float, float]:
+    """Read one crop with the product's contour reader: trabecular HU and body depth in mm."""
+    middle = (CROP_PX - 1) / 2.0 * PIXEL_MM
+    volume = Volume(
+        hu=np.rint(crop).astype(np.int16)[None],
+        spacing_mm=(SLAB_MM, PIXEL_MM, PIXEL_MM),
+        origin_mm=(0.0, 0.0, 0.0),
+        axes=np.eye(3)[::-1].copy(),
+        slice_thickness_mm=SLAB_MM,
+        kvp_kv=120.0,
+    )
+    half = SLAB_MM / 2.0
+    reading = measure_trabecular(volume, Vertebra("", (middle, middle, 0.0), half, -half, 1.0))
+    return reading.mean_hu, reading.body_depth_mm
 
 
 def _arguments(argv: list[str] | None) -> argparse.Namespace:
@@ -174,6 +270,7 @@ def _arguments(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--institution", type=int, choices=sorted(INSTITUTIONS), default=1)
     parser.add_argument("--first", type=_positive, default=1, help="number of the first patient")
     parser.add_argument("--output", type=Path, required=True, help="the .npz file to write")
+    parser.add_argument("--contours", action="store_true", help="measure every body with the contour reader too (slow)")
     parser.add_argument("--processes", type=_positive, default=len(os.sched_getaffinity(0)), help="default: one a core")
     chosen = parser.parse_args(argv)
     if chosen.seed < 0:
@@ -208,6 +305,7 @@ def main(argv: list[str] | None = None) -> int:
         institution=chosen.institution,
         first=chosen.first,
         processes=min(chosen.processes, chosen.patients),
+        contours=chosen.contours,
         progress=report,
     )
     pairs.save(chosen.output)

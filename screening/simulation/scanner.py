@@ -1,28 +1,49 @@
-"""Body -> CT series in Hounsfield units: voltage, calibration, beam hardening, kernel, noise, table, field of view.
+"""Body -> CT series in Hounsfield units: fleet, protocol, voltage, beam hardening, streaks, kernel, noise, drift.
 
 Mineral attenuates more at a lower voltage, by the inverse of the factors that bring trabecular HU to 120 kVp; soft
-tissue is left as it is. The mix of vendors, voltages and thicknesses of an institution is an assumption.
+tissue is left as it is. The two institutions share no machine and no model. Sources stand beside the figures; shares of
+models, voltages and thicknesses are assumptions.
 """
 
 from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from zlib import crc32
 
 import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
-from scipy.ndimage import gaussian_filter
+from scipy.ndimage import gaussian_filter, gaussian_filter1d, uniform_filter
 
-from screening.imaging.model_input import HU_FACTOR_TO_120_KV
+from screening.imaging.model_input import kvp_scale
 from screening.simulation.anatomy import Anatomy, Slab, render_slab
 from screening.simulation.cohort import MG_CM3_PER_HU, Patient, Stream
 from screening.simulation.vertebrae import Floats
 
-KVP_SHARES = {120: 0.70, 100: 0.20, 140: 0.07, 80: 0.03}
-THICKNESS_SHARES = {5.0: 0.5, 3.0: 0.2, 2.5: 0.15, 2.0: 0.1, 1.5: 0.05}  # mm
+FIRST_DAY, DAYS = datetime(2023, 1, 2, 7), 1090  # examinations of the archive
+DAYS_PER_YEAR = 365.25
+
 NOISE_5_MM_HU = 12.0  # noise index 12.5-15 HU gives 11.7-14.8 HU measured at 5 mm
 EFFECTIVE_DIAMETER_MM = 280.0
-HARDENING_PER_MM = 0.0004  # relative loss of mineral attenuation per mm of extra body
 HU_LIMITS = (-1024, 3071)
 NOISE_TILES = 10
+
+# Calibration. Fifty models lie within 10 % of each other (Westerhoff 2025), machines of a model within 0.0 +- 1.4 %
+# (Skornitzke 2022); HU drift by -0.55 to -2.29 a year between calibrations (Loeffler 2019).
+MODEL_GAIN_SD, MACHINE_GAIN_SD = 0.02, 0.014
+OFFSET_SD_HU = 2.5
+DRIFT_HU_PER_YEAR = (-2.29, -0.55)
+CALIBRATION_DAYS = 730  # from one tube change or service to the next; an assumption
+
+HARDENING_PER_MM = 0.0004  # relative loss of mineral attenuation per mm of extra body
+SHADE_HU_PER_MG = 0.02  # dense bone shades its surroundings: 2-4 HU in and around a lumbar body; an assumption
+SHADE_SD_MM = 15.0
+METAL_MG_CM3 = 1800.0  # above any bone (cortex about 1200): screws, cement
+METAL_LOSS_HU_CM = 44.0  # of a line integral per (g/cm2)^2 of metal: 30 % along a screw of 4 cm; an assumption
+METAL_ANGLES = 90
+ARMS_DOWN = 0.08  # patients who cannot raise their arms; an assumption
+ARM_HALF_MM, ARM_GAP_MM = (42.0, 48.0), 8.0
+STREAK_SHARE = 1.5  # SD of the bands between the arms over that of the noise
+STREAK_REACH_MM = 45.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,51 +65,119 @@ class ScannerModel:
     model: str
     soft_kernels: tuple[Kernel, ...]
     sharp_kernel: Kernel
+    thicknesses_mm: tuple[float, float, float]  # thin, middle and thick series
+    highest_kv: int
     pads_outside_circle: bool
     rescale_intercept: int
     signed: bool
 
 
-SIEMENS = ScannerModel(
+SIEMENS_DEFINITION = ScannerModel(
     "SIEMENS",
     "SOMATOM Definition AS",
-    (Kernel("B30f", 0.70, 0.0, 0.9, 0.75), Kernel("B40f", 0.60, 0.1, 1.0, 0.65), Kernel("Br40d", 0.60, 0.2, 1.0, 0.6)),
+    (
+        Kernel("B30f", 0.70, 0.0, 0.9, 0.75),
+        Kernel("B40f", 0.60, 0.1, 1.0, 0.65),
+        Kernel("I30f\\3", 0.70, 0.0, 0.65, 0.95),  # iterative: less noise of coarser grain
+    ),
     Kernel("B70f", 0.35, 0.9, 3.0, 0.35),
+    (1.5, 3.0, 5.0),
+    highest_kv=140,
     pads_outside_circle=False,
     rescale_intercept=-1024,
     signed=False,
 )
-GE = ScannerModel(
+GE_LIGHTSPEED = ScannerModel(
     "GE MEDICAL SYSTEMS",
     "LightSpeed VCT",
     (Kernel("STANDARD", 0.60, 0.1, 1.0, 0.65), Kernel("SOFT", 0.75, 0.0, 0.85, 0.8)),
     Kernel("LUNG", 0.40, 0.8, 2.8, 0.4),
+    (1.25, 2.5, 5.0),
+    highest_kv=140,
     pads_outside_circle=True,
     rescale_intercept=-1024,
     signed=True,
 )
-CANON = ScannerModel(
+TOSHIBA_PRIME = ScannerModel(
     "TOSHIBA",
     "Aquilion PRIME",
     (Kernel("FC08", 0.65, 0.0, 1.0, 0.7), Kernel("FC18", 0.55, 0.2, 1.1, 0.6)),
     Kernel("FC52", 0.40, 0.9, 2.6, 0.4),
+    (2.0, 3.0, 5.0),
+    highest_kv=135,
     pads_outside_circle=False,
     rescale_intercept=0,
     signed=True,
 )
-PHILIPS = ScannerModel(
+CANON_ONE = ScannerModel(
+    "CANON",
+    "Aquilion ONE",
+    (Kernel("FC13", 0.60, 0.1, 0.75, 0.85), Kernel("FC09", 0.70, 0.0, 0.7, 0.9)),  # AIDR 3D
+    Kernel("FC51", 0.40, 0.9, 2.4, 0.4),
+    (1.0, 3.0, 5.0),
+    highest_kv=135,
+    pads_outside_circle=False,
+    rescale_intercept=0,
+    signed=True,
+)
+PHILIPS_INGENUITY = ScannerModel(
     "Philips",
     "Ingenuity CT",
-    (Kernel("B", 0.65, 0.0, 1.0, 0.7), Kernel("C", 0.55, 0.2, 1.15, 0.6)),
+    (Kernel("B", 0.65, 0.0, 1.0, 0.7), Kernel("C", 0.55, 0.25, 1.15, 0.6)),
     Kernel("YC", 0.40, 0.7, 2.4, 0.4),
+    (1.5, 3.0, 5.0),
+    highest_kv=140,
     pads_outside_circle=True,
     rescale_intercept=-1024,
     signed=False,
 )
-# Scanners of each institution with their share of the examinations.
+GE_REVOLUTION = ScannerModel(
+    "GE MEDICAL SYSTEMS",
+    "Revolution CT",
+    (Kernel("STANDARD", 0.55, 0.15, 0.85, 0.75), Kernel("DETAIL", 0.50, 0.3, 1.2, 0.55)),
+    Kernel("BONE", 0.40, 0.8, 2.6, 0.4),
+    (1.25, 2.5, 5.0),
+    highest_kv=140,
+    pads_outside_circle=True,
+    rescale_intercept=-1024,
+    signed=True,
+)
+SIEMENS_SENSATION = ScannerModel(
+    "SIEMENS",
+    "Sensation 64",
+    (Kernel("B20f", 0.80, 0.0, 0.8, 0.85), Kernel("B31f", 0.65, 0.05, 1.0, 0.6)),
+    Kernel("B60f", 0.40, 0.7, 2.5, 0.4),
+    (2.0, 3.0, 5.0),
+    highest_kv=140,
+    pads_outside_circle=False,
+    rescale_intercept=-1024,
+    signed=False,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Fleet:
+    """The scanners of an institution and how it examines; shares of the examinations."""
+
+    models: tuple[ScannerModel, ...]
+    model_shares: tuple[float, ...]
+    voltage_shares: tuple[float, float, float, float]  # 80, 100, 120 kVp and the model's highest
+    thickness_shares: tuple[float, float, float]  # thin, middle, thick
+
+
 FLEETS = {
-    1: ((SIEMENS, 0.45), (GE, 0.40), (CANON, 0.15)),
-    2: ((GE, 0.25), (CANON, 0.35), (PHILIPS, 0.25), (SIEMENS, 0.15)),
+    1: Fleet(
+        (SIEMENS_DEFINITION, GE_LIGHTSPEED, TOSHIBA_PRIME),
+        (0.45, 0.40, 0.15),
+        voltage_shares=(0.02, 0.18, 0.74, 0.06),
+        thickness_shares=(0.10, 0.25, 0.65),
+    ),
+    2: Fleet(
+        (CANON_ONE, PHILIPS_INGENUITY, GE_REVOLUTION, SIEMENS_SENSATION),
+        (0.30, 0.25, 0.25, 0.20),
+        voltage_shares=(0.04, 0.23, 0.64, 0.09),
+        thickness_shares=(0.25, 0.35, 0.40),
+    ),
 }
 
 
@@ -98,8 +187,17 @@ class Scanner:
 
     model: ScannerModel
     station: str
-    offset_hu: float  # of water; air is calibrated every morning
+    offset_hu: float  # of water just after a calibration; air is calibrated every morning
     mineral_gain: float  # spectrum against the nominal one
+    drift_hu_per_year: float  # of water until the next calibration
+    calibrated_on: date  # once; then every CALIBRATION_DAYS
+
+    def offset_on(self, day: date) -> float:
+        """Return what water reads too much on a day, HU."""
+        return self.offset_hu + self.drift_hu_per_year * self._days_since_calibration(day) / DAYS_PER_YEAR
+
+    def _days_since_calibration(self, day: date) -> int:
+        return (day - self.calibrated_on).days % CALIBRATION_DAYS
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +205,7 @@ class Protocol:
     """How one patient was examined."""
 
     scanner: Scanner
+    examined_at: datetime
     kernel: Kernel
     kvp_kv: int
     thickness_mm: float
@@ -116,6 +215,7 @@ class Protocol:
     matrix: int
     noise_hu: float
     table_y_mm: float
+    arms_mm: tuple[tuple[float, float], ...]  # centres of arms that lie beside the body
 
     @property
     def pixel_mm(self) -> float:
@@ -128,31 +228,48 @@ class Protocol:
         return np.asarray(self.centre_mm[0] + steps), np.asarray(self.centre_mm[1] + steps)
 
 
+def fleet_of(institution: int) -> Fleet:
+    """Return what an institution examines with; institutions without a fleet of their own have that of the first."""
+    return FLEETS.get(institution, FLEETS[1])
+
+
 def fleet(seed: int, institution: int) -> tuple[Scanner, ...]:
     """Return the scanners of an institution; their errors of calibration stay the same for all its patients."""
     rng = np.random.default_rng(np.random.SeedSequence([seed, institution, 0x5CA]))
-    models = [model for model, _ in FLEETS.get(institution, FLEETS[1])]
     return tuple(
-        Scanner(model, f"CT{institution}{i:02d}", float(rng.normal(0.0, 2.5)), float(rng.normal(1.0, 0.02)))
-        for i, model in enumerate(models, start=1)
+        Scanner(
+            model,
+            f"CT{institution}{i:02d}",
+            offset_hu=float(rng.normal(0.0, OFFSET_SD_HU)),
+            mineral_gain=_model_gain(seed, model) * float(rng.normal(1.0, MACHINE_GAIN_SD)),
+            drift_hu_per_year=float(rng.uniform(*DRIFT_HU_PER_YEAR)),
+            calibrated_on=FIRST_DAY.date() - timedelta(days=int(rng.integers(CALIBRATION_DAYS))),
+        )
+        for i, model in enumerate(fleet_of(institution).models, start=1)
     )
 
 
+def _model_gain(seed: int, model: ScannerModel) -> float:
+    """Spectrum of all machines of a model."""
+    entropy = [seed, crc32(f"{model.manufacturer} {model.model}".encode())]
+    return float(np.random.default_rng(np.random.SeedSequence(entropy)).normal(1.0, MODEL_GAIN_SD))
+
+
 def draw_protocol(patient: Patient, anatomy: Anatomy, matrix: int) -> Protocol:
-    """Draw scanner and settings for one patient."""
+    """Draw date, scanner and settings of one patient's examination."""
     rng = patient.rng(Stream.SCANNER)
-    shares = [share for _, share in FLEETS.get(patient.institution, FLEETS[1])]
-    scanner = fleet(patient.seed, patient.institution)[int(rng.choice(len(shares), p=shares))]
-    kernel = scanner.model.soft_kernels[int(rng.integers(len(scanner.model.soft_kernels)))]
-    kvp = int(rng.choice(list(KVP_SHARES), p=list(KVP_SHARES.values())))
-    thickness = float(rng.choice(list(THICKNESS_SHARES), p=list(THICKNESS_SHARES.values())))
+    shares = fleet_of(patient.institution)
+    scanner = fleet(patient.seed, patient.institution)[int(rng.choice(len(shares.models), p=shares.model_shares))]
+    model = scanner.model
+    thickness = float(rng.choice(model.thicknesses_mm, p=shares.thickness_shares))
+    excess = effective_diameter_mm(patient) - EFFECTIVE_DIAMETER_MM
+    noise = NOISE_5_MM_HU * np.sqrt(5.0 / thickness) * np.exp(excess / 500.0)
     wall = anatomy.torso.wall
-    diameter = float(np.sqrt(patient.torso_width_mm * patient.torso_depth_mm))
-    noise = NOISE_5_MM_HU * np.sqrt(5.0 / thickness) * np.exp((diameter - EFFECTIVE_DIAMETER_MM) / 500.0)
     return Protocol(
         scanner=scanner,
-        kernel=kernel,
-        kvp_kv=kvp,
+        examined_at=FIRST_DAY + timedelta(days=int(rng.integers(DAYS)), seconds=int(rng.integers(12 * 3600))),
+        kernel=model.soft_kernels[int(rng.integers(len(model.soft_kernels)))],
+        kvp_kv=int(rng.choice((80, 100, 120, model.highest_kv), p=shares.voltage_shares)),
         thickness_mm=thickness,
         spacing_mm=thickness if rng.random() < 0.8 else 0.8 * thickness,
         field_of_view_mm=float(np.clip(patient.torso_width_mm * rng.uniform(1.02, 1.3), 300.0, 500.0)),
@@ -160,7 +277,21 @@ def draw_protocol(patient: Patient, anatomy: Anatomy, matrix: int) -> Protocol:
         matrix=matrix,
         noise_hu=float(noise * rng.uniform(0.8, 1.3)),
         table_y_mm=wall.back_y_mm + rng.uniform(2.0, 12.0),
+        arms_mm=_draw_arms(anatomy, rng) if rng.random() < ARMS_DOWN else (),
     )
+
+
+def effective_diameter_mm(patient: Patient) -> float:
+    """Diameter of the circle with the area of the body's section, as an ellipse."""
+    return float(np.sqrt(patient.torso_width_mm * patient.torso_depth_mm))
+
+
+def _draw_arms(anatomy: Anatomy, rng: Generator) -> tuple[tuple[float, float], ...]:
+    """Elbows beside the body, a little behind its middle."""
+    wall = anatomy.torso.wall
+    away = wall.half_width_mm + ARM_HALF_MM[0] + ARM_GAP_MM
+    middle = 0.5 * (wall.front_y_mm + wall.back_y_mm)
+    return tuple((wall.centre_x_mm + side * away, middle + float(rng.normal(20.0, 15.0))) for side in (-1.0, 1.0))
 
 
 def scan(anatomy: Anatomy, protocol: Protocol, z_mm: NDArray[np.float64]) -> tuple[Slab, ...]:
@@ -174,25 +305,63 @@ def reconstruct(
 ) -> NDArray[np.int16]:
     """Turn rendered slices into a series of this kernel, (slices, rows, columns) HU."""
     x, y = protocol.axes_mm()
-    table = _table_hu(x, y, protocol.table_y_mm)
-    shape = (len(slabs), protocol.matrix, protocol.matrix)
+    beside = _beside_hu(x, y, protocol)
     tiles = noise_tiles(protocol.matrix, kernel.grain_mm / protocol.pixel_mm, rng)
-    strength = _noise_map(x, y, protocol) * (protocol.noise_hu * kernel.noise)
-    diameter = float(np.sqrt(patient.torso_width_mm * patient.torso_depth_mm))
-    response = protocol.scanner.mineral_gain * (1.0 - HARDENING_PER_MM * (diameter - EFFECTIVE_DIAMETER_MM))
-    series = np.empty(shape, np.int16)
+    strength = noise_map(x, y, protocol) * (protocol.noise_hu * kernel.noise)
+    series = np.empty((len(slabs), protocol.matrix, protocol.matrix), np.int16)
     for image, slab in zip(series, slabs, strict=True):
-        hu = attenuation_hu(slab.soft_hu, slab.mineral_mg * np.float32(response), protocol.kvp_kv)
-        hu = np.where(hu < -990.0, table, hu)
-        seen = blur(hu, kernel, protocol.pixel_mm) + strength * _shifted(tiles, rng)
-        seen = seen + protocol.scanner.offset_hu * np.clip(1.0 + seen / 1000.0, 0.0, 1.0)
-        image[:] = np.clip(np.rint(seen), *HU_LIMITS)
+        soft = np.where(slab.soft_hu < -990.0, beside, slab.soft_hu)
+        seen = blur(
+            expose(Slab(soft, slab.mineral_mg), protocol, patient, protocol.pixel_mm), kernel, protocol.pixel_mm
+        )
+        seen = seen + strength * shifted(tiles, rng) + streaks(x, y, protocol, rng)
+        image[:] = np.clip(np.rint(calibrated(seen, protocol)), *HU_LIMITS)
     return series
+
+
+def expose(slab: Slab, protocol: Protocol, patient: Patient, pixel_mm: float) -> Floats:
+    """Return what the beam makes of one slice before the kernel: voltage, hardening by size, bone and metal, HU."""
+    excess = effective_diameter_mm(patient) - EFFECTIVE_DIAMETER_MM
+    response = protocol.scanner.mineral_gain * (1.0 - HARDENING_PER_MM * excess)
+    hu = attenuation_hu(slab.soft_hu, slab.mineral_mg * np.float32(response), protocol.kvp_kv)
+    hu = hu - bone_shade(slab.mineral_mg, pixel_mm)
+    metal = np.maximum(slab.mineral_mg - np.float32(METAL_MG_CM3), 0.0)
+    return hu + metal_streaks(metal, pixel_mm) if metal.any() else hu
 
 
 def attenuation_hu(soft_hu: Floats, mineral_mg: Floats, kvp_kv: int) -> Floats:
     """Turn soft tissue and mineral into Hounsfield units at a tube voltage."""
-    return soft_hu + mineral_mg * np.float32(1.0 / (MG_CM3_PER_HU * HU_FACTOR_TO_120_KV[kvp_kv]))
+    return soft_hu + mineral_mg * np.float32(1.0 / (MG_CM3_PER_HU * kvp_scale(kvp_kv).factor))
+
+
+def bone_shade(mineral_mg: Floats, pixel_mm: float) -> Floats:
+    """Return what dense bone takes from its surroundings and its own middle, HU; smooth, so made on a coarse grid."""
+    step = max(1, round(3.0 / pixel_mm))
+    coarse = uniform_filter(mineral_mg, step)[::step, ::step]
+    smooth = gaussian_filter(coarse, SHADE_SD_MM / (step * pixel_mm), truncate=2.5) * np.float32(SHADE_HU_PER_MG)
+    rows, columns = mineral_mg.shape
+    return np.asarray(np.repeat(np.repeat(smooth, step, axis=0)[:rows], step, axis=1)[:, :columns], np.float32)
+
+
+def metal_streaks(metal_mg: Floats, pixel_mm: float) -> Floats:
+    """Return the streaks that metal leaves, (rows, columns) HU.
+
+    What a polychromatic beam lacks grows with the square of the metal in a ray; its filtered back-projection is dark
+    along the rays that cross most metal and bright beside them.
+    """
+    rows, columns = (np.arange(n) - (n - 1) / 2.0 for n in metal_mg.shape)
+    at_rows, at_columns = np.nonzero(metal_mg)
+    reach = int(np.ceil(np.hypot(len(rows), len(columns)) / 2.0)) + 1
+    ramp = np.abs(np.fft.rfftfreq(2 * reach + 1))
+    streaks_hu = np.zeros(metal_mg.shape, np.float32)
+    for angle in np.pi * np.arange(METAL_ANGLES) / METAL_ANGLES:
+        cos, sin = np.cos(angle), np.sin(angle)
+        ray = np.rint(rows[at_rows] * sin + columns[at_columns] * cos).astype(int) + reach
+        g_cm2 = np.bincount(ray, metal_mg[at_rows, at_columns], 2 * reach + 1) * pixel_mm / 1e4
+        loss = np.fft.irfft(np.fft.rfft(METAL_LOSS_HU_CM * g_cm2**2) * ramp, 2 * reach + 1)
+        where = (rows[:, None] * np.float32(sin) + columns[None, :] * np.float32(cos) + (reach + 0.5)).astype(np.int32)
+        streaks_hu -= loss.astype(np.float32)[where]
+    return streaks_hu * np.float32(np.pi / METAL_ANGLES / (pixel_mm / 10.0))
 
 
 def blur(hu: Floats, kernel: Kernel, pixel_mm: float) -> Floats:
@@ -212,22 +381,55 @@ def noise_tiles(size: int, grain_px: float, rng: Generator, count: int = NOISE_T
     return np.asarray(tiles / tiles.std(), np.float32)
 
 
+def shifted(tiles: Floats, rng: Generator) -> Floats:
+    """Pick a tile and shift it, so that slices do not share their noise."""
+    index, dy, dx = rng.integers((len(tiles), tiles.shape[1], tiles.shape[2]))
+    return np.roll(tiles[index], (dy, dx), axis=(0, 1))
+
+
+def noise_map(x: NDArray[np.float64], y: NDArray[np.float64], protocol: Protocol) -> Floats:
+    """More noise in the middle of the body than at its edge."""
+    r = np.hypot((x - protocol.centre_mm[0])[None, :], (y - protocol.centre_mm[1])[:, None])
+    return np.asarray(0.55 + 0.5 * np.exp(-((r / 150.0) ** 2)), np.float32)
+
+
+def streaks(x: NDArray[np.float64], y: NDArray[np.float64], protocol: Protocol, rng: Generator) -> Floats:
+    """Return bands from side to side where the beam crosses both arms and starves, (rows, columns) HU."""
+    if not protocol.arms_mm:
+        return np.zeros((1, 1), np.float32)
+    knots = np.arange(x[0] - 60.0, x[-1] + 120.0, 60.0)
+    bands = gaussian_filter1d(rng.standard_normal((len(y), len(knots))), 1.0 / float(y[1] - y[0]), axis=0)
+    along = np.clip((x[:, None] - knots) / 60.0, -1.0, 1.0)
+    spread = (bands / bands.std()) @ (1.0 - np.abs(along)).T
+    arms_y = float(np.mean([arm[1] for arm in protocol.arms_mm]))
+    strength = STREAK_SHARE * protocol.noise_hu * np.exp(-(((y - arms_y) / STREAK_REACH_MM) ** 2))
+    return np.asarray(strength[:, None] * spread, np.float32)
+
+
+def calibrated(hu: Floats, protocol: Protocol) -> Floats:
+    """Add the machine's error on the day of the examination; none in air."""
+    offset = np.float32(protocol.scanner.offset_on(protocol.examined_at.date()))
+    return np.asarray(hu + offset * np.clip(1.0 + hu / np.float32(1000.0), 0.0, 1.0), np.float32)
+
+
 def circle(protocol: Protocol) -> NDArray[np.bool_]:
     """Return which pixels lie inside the reconstruction circle, (rows, columns)."""
     steps = np.arange(protocol.matrix) - (protocol.matrix - 1) / 2.0
     return np.asarray(np.hypot(steps[:, None], steps[None, :]) <= protocol.matrix / 2.0)
 
 
-def _shifted(tiles: Floats, rng: Generator) -> Floats:
-    """Pick a tile and shift it, so that slices do not share their noise."""
-    index, dy, dx = rng.integers((len(tiles), tiles.shape[1], tiles.shape[2]))
-    return np.roll(tiles[index], (dy, dx), axis=(0, 1))
-
-
-def _noise_map(x: NDArray[np.float64], y: NDArray[np.float64], protocol: Protocol) -> Floats:
-    """More noise in the middle of the body than at its edge."""
-    r = np.hypot((x - protocol.centre_mm[0])[None, :], (y - protocol.centre_mm[1])[:, None])
-    return np.asarray(0.55 + 0.5 * np.exp(-((r / 150.0) ** 2)), np.float32)
+def _beside_hu(x: NDArray[np.float64], y: NDArray[np.float64], protocol: Protocol) -> Floats:
+    """What lies in the air around the body: the table, and arms."""
+    hu = _table_hu(x, y, protocol.table_y_mm)
+    for arm_x, arm_y in protocol.arms_mm:
+        a, b = x[None, :] - arm_x, y[:, None] - arm_y
+        depth = 1.0 - np.hypot(a / ARM_HALF_MM[0], b / ARM_HALF_MM[1])  # 0 at the skin, 1 in the middle
+        hu = np.where(depth > 0.0, -100.0, hu)
+        hu = np.where(depth > 0.2, 55.0, hu)
+        for side in (-1.0, 1.0):  # radius and ulna
+            shaft = np.hypot(a, b - side * 14.0)
+            hu = np.where(shaft < 9.0, np.where(shaft < 5.0, 60.0, 1100.0), hu)
+    return np.asarray(hu, np.float32)
 
 
 def _table_hu(x: NDArray[np.float64], y: NDArray[np.float64], top_mm: float) -> Floats:

@@ -1,4 +1,5 @@
 from dataclasses import replace
+from datetime import timedelta
 
 import numpy as np
 import pytest
@@ -8,9 +9,15 @@ from screening.simulation.anatomy import enhance, render_slab
 from screening.simulation.cohort import draw_patient
 from screening.simulation.densitometer import trabecular_hu
 from screening.simulation.scanner import (
+    CALIBRATION_DAYS,
+    DAYS,
+    FIRST_DAY,
+    MACHINE_GAIN_SD,
+    MODEL_GAIN_SD,
     Kernel,
     attenuation_hu,
     blur,
+    calibrated,
     circle,
     draw_protocol,
     fleet,
@@ -72,17 +79,61 @@ def test_blur_keeps_a_uniform_region_and_softens_an_edge():
 
 
 def test_thin_slices_are_noisier_by_the_square_root_of_their_thickness():
-    protocols = [draw_protocol(draw_patient(5, 1, number), body_of(2), 64) for number in range(150)]
+    protocols = [draw_protocol(draw_patient(5, 1, number), body_of(2), 64) for number in range(300)]
     thick = np.mean([p.noise_hu for p in protocols if p.thickness_mm == 5.0])
     thin = np.mean([p.noise_hu for p in protocols if p.thickness_mm == 2.5])
     assert 10.0 < thick < 16.0  # 11.7-14.8 HU measured at 5 mm
     assert thin / thick == pytest.approx(np.sqrt(2.0), rel=0.12)
 
 
+def test_large_patients_are_noisier():
+    plain = draw_patient(5, 1, 2)
+    large = replace(plain, torso_width_mm=1.3 * plain.torso_width_mm, torso_depth_mm=1.3 * plain.torso_depth_mm)
+    diameter = np.sqrt(plain.torso_width_mm * plain.torso_depth_mm)
+    noise = [draw_protocol(person, body_of(2), 64).noise_hu for person in (plain, large)]
+    assert noise[1] / noise[0] == pytest.approx(np.exp(0.3 * diameter / 500.0))
+
+
 def test_a_scanner_keeps_its_calibration_for_all_its_patients():
     assert fleet(1, 1) == fleet(1, 1)
-    assert fleet(1, 1) != fleet(1, 2)
-    assert all(abs(scanner.mineral_gain - 1.0) < 0.08 and abs(scanner.offset_hu) < 12.0 for scanner in fleet(1, 1))
+    assert fleet(1, 1) != fleet(2, 1)
+    assert all(abs(scanner.mineral_gain - 1.0) < 0.1 and abs(scanner.offset_hu) < 12.0 for scanner in fleet(1, 1))
+
+
+def test_models_lie_within_ten_per_cent_and_machines_of_a_model_closer():
+    gains = np.array([[scanner.mineral_gain for scanner in fleet(seed, 2)] for seed in range(200)])
+    assert gains.mean() == pytest.approx(1.0, abs=0.005)
+    assert gains.std() == pytest.approx(np.hypot(MODEL_GAIN_SD, MACHINE_GAIN_SD), rel=0.12)
+
+
+def test_institutions_share_no_scanner():
+    of_one, of_two = ({(s.model.manufacturer, s.model.model) for s in fleet(1, place)} for place in (1, 2))
+    stations = [{s.station for s in fleet(1, place)} for place in (1, 2)]
+    assert not of_one & of_two
+    assert not stations[0] & stations[1]
+
+
+def test_water_drifts_down_until_the_next_calibration():
+    scanner = fleet(1, 1)[0]
+    fresh = scanner.offset_on(scanner.calibrated_on)
+    year_later = scanner.offset_on(scanner.calibrated_on + timedelta(days=365))
+    assert fresh == scanner.offset_hu
+    assert -2.29 <= year_later - fresh <= -0.54
+    assert scanner.offset_on(scanner.calibrated_on + timedelta(days=CALIBRATION_DAYS)) == fresh
+
+
+def test_every_examination_has_a_day_within_the_archive():
+    protocols = [draw_protocol(draw_patient(5, 1, number), body_of(2), 64) for number in range(100)]
+    days = [(protocol.examined_at - FIRST_DAY).days for protocol in protocols]
+    assert 0 <= min(days) < 100
+    assert DAYS - 100 < max(days) <= DAYS
+
+
+def test_calibration_moves_tissue_but_not_air():
+    protocol = draw_protocol(draw_patient(5, 1, 2), body_of(2), 64)
+    offset = protocol.scanner.offset_on(protocol.examined_at.date())
+    seen = calibrated(np.array([-1000.0, -500.0, 0.0, 300.0], np.float32), protocol)
+    assert seen == pytest.approx([-1000.0, -500.0 + offset / 2, offset, 300.0 + offset], abs=1e-3)
 
 
 def test_contrast_brightens_aorta_and_kidney_but_hardly_bone():

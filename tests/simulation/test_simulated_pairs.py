@@ -1,10 +1,11 @@
 import numpy as np
 import pytest
-from simulated_people import levels_of
+from simulated_people import body_of, levels_of
 
 from screening.simulation.cohort import Stream, draw_patient
 from screening.simulation.densitometer import DXA_PRECISION, areal_bmd_g_cm2
 from screening.simulation.pairs import Pairs, load_pairs, main, training_pairs
+from screening.simulation.scanner import draw_protocol, effective_diameter_mm
 
 
 @pytest.fixture(scope="module")
@@ -63,9 +64,48 @@ def test_every_slice_carries_the_patients_true_bmd_and_dxa(pairs):
     assert pairs.bmd_dxa_g_cm2[own] == pytest.approx(areal_bmd_g_cm2(levels_of(7)) * (1 + error))
 
 
-def test_every_slice_says_how_it_was_acquired(pairs):
-    assert set(pairs.kvp_kv) <= {80, 100, 120, 140}
-    assert set(pairs.thickness_mm) == {1.0, 3.0, 5.0}
+def test_all_slices_of_a_patient_come_from_one_examination(pairs):
+    protocol = draw_protocol(draw_patient(5, 1, 7), body_of(7), 512)
+    own = pairs.patient == 7
+
+    assert set(pairs.scanner[own]) == {f"{protocol.scanner.model.model} {protocol.scanner.station}"}
+    assert set(pairs.manufacturer[own]) == {protocol.scanner.model.manufacturer}
+    assert set(pairs.kernel[own]) == {protocol.kernel.name}
+    assert set(pairs.kvp_kv[own]) == {protocol.kvp_kv}
+    assert set(pairs.thickness_mm[own]) == {np.float32(protocol.thickness_mm)}
+
+
+def test_every_slice_says_who_the_patient_is(pairs):
+    patient = draw_patient(5, 1, 7)
+    own = pairs.patient == 7
+
+    assert set(pairs.sex[own]) == {patient.sex}
+    assert set(pairs.age_years[own]) == {np.float32(patient.age_years)}
+    assert pairs.effective_diameter_mm[own] == pytest.approx(effective_diameter_mm(patient))
+
+
+def test_the_ellipse_reads_bodies_near_their_label_and_no_discs(pairs):
+    assert np.array_equal(np.isfinite(pairs.roi_hu), pairs.is_body)
+    error = (pairs.roi_hu - pairs.hu120)[pairs.is_body]
+    assert abs(error.mean()) < 12.0
+    assert error.std() < 25.0
+
+
+def test_the_contour_reader_measures_bodies_where_it_is_asked_to(pairs):
+    read = training_pairs(patients=1, seed=5, institution=1, first=7, contours=True)
+    body = read.is_body
+
+    assert np.isnan(pairs.contour_hu).all()
+    assert np.isnan(read.contour_hu[~body]).all()
+    assert abs(np.median(read.contour_hu[body] - read.hu120[body])) < 20.0
+    assert np.abs(read.contour_depth_mm[body] - read.depth_mm[body]).max() < 6.0
+
+
+def test_another_seed_makes_other_patients(pairs):
+    other = training_pairs(patients=1, seed=6, institution=1, first=12)
+
+    assert not np.array_equal(other.crops_hu, pairs.crops_hu[pairs.patient == 12])
+    assert other.bmd_dxa_g_cm2[0] != pairs.bmd_dxa_g_cm2[pairs.patient == 12][0]
 
 
 def test_several_processes_make_the_same_pairs(pairs, tmp_path, caplog):
