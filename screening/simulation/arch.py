@@ -4,11 +4,17 @@ import numpy as np
 
 from screening.simulation.body import texture_index
 from screening.simulation.lattice import Frame, Part, Sampling, Tissue, frame, part_around, share_inside
-from screening.simulation.vertebrae import Floats, Posterior, VertebraShape, texture_blocks
+from screening.simulation.posterior import Posterior
+from screening.simulation.vertebrae import Floats, VertebraShape, texture_blocks
+
+CORTEX_EDGE_MM = 2.0  # over which compact bone of the arch turns into cancellous bone
+SURFACE_MM = 0.8
+PEDICLE_LENGTH = 0.62  # of the canal's depth: there the pedicle meets lamina, facets and transverse process
+CANAL_TAPER = 0.5  # relative loss of width from the middle of the canal to its roof
 
 
 def lay_arch(tissue: Tissue, vertebra: VertebraShape, at: Sampling) -> Floats:
-    """Lay the arch and return the share of each voxel inside its cortex."""
+    """Lay the arch and return the share of each voxel inside its surface layer, where a body has no wall."""
     arch = vertebra.posterior
     inside = np.zeros(at.shape, np.float32)
     part = _arch_part(vertebra, at)
@@ -19,10 +25,10 @@ def lay_arch(tissue: Tissue, vertebra: VertebraShape, at: Sampling) -> Floats:
     depth = _arch_depth(vertebra, arch, local) + np.float32(arch.roughness_mm) * coarse
     depth = np.minimum(depth, _outside_canal(vertebra, local))
     share = share_inside(depth, at.edge_mm)
-    inner = share_inside(depth - np.float32(arch.cortex_mm), at.edge_mm)
+    inner = share_inside(depth - np.float32(arch.cortex_mm), max(at.edge_mm, CORTEX_EDGE_MM))
     mineral = arch.cortex_mg * (share - inner) + arch.cancellous_mg * inner
     tissue.view(part).lay(share, vertebra.marrow_hu, mineral / np.maximum(share, 1e-6))
-    inside[part] = inner
+    inside[part] = share_inside(depth - np.float32(SURFACE_MM), at.edge_mm)
     return inside
 
 
@@ -39,11 +45,12 @@ def _arch_part(vertebra: VertebraShape, at: Sampling) -> Part | None:
 
 
 def _outside_canal(vertebra: VertebraShape, local: Frame) -> Floats:
-    """Distance to the outside of the bony canal, positive outside, so that no arch grows into it."""
+    """Distance to the outside of the bony canal, round in front and narrow behind, so that no arch grows into it."""
     arch = vertebra.posterior
     half_width, half_depth = arch.canal_width_mm / 2.0, arch.canal_depth_mm / 2.0
-    centre = vertebra.depth_mm / 2.0 + half_depth
-    q = np.hypot(local.u / half_width, (local.v - centre) / half_depth)
+    behind = (local.v - vertebra.depth_mm / 2.0) / half_depth - 1.0  # -1 at the body, 1 at the roof
+    narrow = 1.0 - CANAL_TAPER * np.clip(behind, 0.0, 1.0)
+    q = np.hypot(local.u / (half_width * narrow), behind)
     return np.asarray((q - 1.0) * half_depth, np.float32)
 
 
@@ -53,37 +60,34 @@ def _arch_depth(vertebra: VertebraShape, arch: Posterior, local: Frame) -> Float
         return _sacral_depth(vertebra, arch, local)
     height, back = vertebra.height_mm, vertebra.depth_mm / 2.0
     u, v, w = np.abs(local.u) * (1.0 + arch.asymmetry * np.sign(local.u)), local.v - back, local.w / height
-    pillar = arch.pedicle_gap_mm + 2.0  # facets stand a little lateral of the pedicles' axes
-    rear = arch.canal_depth_mm - 2.0  # of the pedicle, behind the back wall
-    roof = arch.canal_depth_mm + arch.lamina_mm
+    rear, roof = PEDICLE_LENGTH * arch.canal_depth_mm, arch.canal_depth_mm + arch.lamina_mm
+    pillar = arch.pillar_mm
     pedicle = _slab(u - arch.pedicle_gap_mm, v - 0.5 * rear, (w - 0.19) * height,
                     (arch.pedicle_width_mm / 2, rear / 2 + 5.0, arch.pedicle_height_mm / 2))  # fmt: skip
     lamina = np.minimum(
-        0.5 * arch.lamina_mm - _to_segment(u, v, (pillar, rear), (0.0, roof - 0.3 * arch.lamina_mm)),
-        height * (0.36 - np.abs(w + 0.22)),
+        0.5 * arch.lamina_mm - _to_segment(u, v, (pillar, rear + 2.0), (0.0, roof - 0.4 * arch.lamina_mm)),
+        height * (0.39 - np.abs(w + 0.17)),
     )
-    superior = _ellipsoid(u - pillar - 1.5, v - rear + 0.5, (w - 0.38) * height,
-                          (0.62 * arch.facet_mm, arch.facet_mm, 0.38 * height))  # fmt: skip
-    inferior = _ellipsoid(u - pillar + 3.0, v - rear - 5.0, (w + 0.55) * height,
+    superior = _ellipsoid(u - pillar - 3.0, v - rear - 1.0, (w - 0.36) * height,
+                          (0.64 * arch.facet_mm, 0.92 * arch.facet_mm, 0.38 * height))  # fmt: skip
+    inferior = _ellipsoid(u - pillar + 1.5, v - rear - 5.5, (w + 0.50) * height,
                           (0.80 * arch.facet_mm, 0.85 * arch.facet_mm, 0.36 * height))  # fmt: skip
     tip = np.clip((v - roof) / arch.spinous_length_mm, 0.0, 1.0)
     spinous = np.minimum(
-        arch.spinous_mm * (0.42 + 0.25 * tip * tip)
+        arch.spinous_mm * (0.38 + 0.22 * tip * tip)
         - _to_segment(u, v, (0.0, roof - 2.0), (0.0, roof + arch.spinous_length_mm - 4.0)),
         height * (0.34 - np.abs(w + 0.28 + arch.spinous_drop * tip)),
     )
     depth = np.maximum(np.maximum(pedicle, lamina), np.maximum(np.maximum(superior, inferior), spinous))
-    return np.asarray(np.maximum(depth, _transverse_depth(arch, u, v, w, height, pillar, rear)))
+    return np.asarray(np.maximum(depth, _transverse_depth(arch, u, v, w, height, rear)))
 
 
-def _transverse_depth(
-    arch: Posterior, u: Floats, v: Floats, w: Floats, height: float, pillar: float, rear: float
-) -> Floats:
-    reach = arch.transverse_reach_mm
-    along = np.clip((u - pillar) / max(reach - pillar, 1.0), 0.0, 1.0)
-    thick = arch.transverse_mm * (0.62 - 0.2 * along)
-    in_plane = thick - _to_segment(u, v, (pillar, rear - arch.transverse_root_mm), (reach - 2.0, rear + 3.0))
-    return np.asarray(np.minimum(in_plane, height * (0.18 - np.abs(w - 0.12 - 0.06 * along))), np.float32)
+def _transverse_depth(arch: Posterior, u: Floats, v: Floats, w: Floats, height: float, rear: float) -> Floats:
+    start, reach = arch.pedicle_gap_mm, arch.transverse_reach_mm
+    along = np.clip((u - start) / max(reach - start, 1.0), 0.0, 1.0)
+    thick = arch.transverse_mm * (0.55 - 0.25 * along)
+    in_plane = thick - _to_segment(u, v, (start, rear - arch.transverse_root_mm), (reach - 2.0, rear + 6.0))
+    return np.asarray(np.minimum(in_plane, height * (0.17 - np.abs(w - 0.12 - 0.06 * along))), np.float32)
 
 
 def _sacral_depth(vertebra: VertebraShape, arch: Posterior, local: Frame) -> Floats:

@@ -4,6 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from screening.simulation.lattice import Frame, Part, Sampling, Tissue, frame, part_around, share_inside
+from screening.simulation.outlines import BACK, FRONT
 from screening.simulation.vertebrae import (
     TEXTURE_SIZE,
     TEXTURE_VOXEL_MM,
@@ -13,13 +14,14 @@ from screening.simulation.vertebrae import (
     texture_blocks,
 )
 
+LIGAMENT_HU = 35.0  # fibres and small vessels with some fat between
+
 
 def body_part(vertebra: VertebraShape, at: Sampling) -> Part | None:
-    """Return the part of the grid a body can reach."""
-    rim = float(max(vertebra.upper_rim_mm.max(), vertebra.lower_rim_mm.max()))
+    """Return the part of the grid a body and the ligaments on it can reach."""
+    rim = float(max(vertebra.upper_rim_mm.max(), vertebra.lower_rim_mm.max())) + vertebra.wall.ligament_mm
     side = float(vertebra.outline_mm.max()) + rim
-    quarter = len(vertebra.outline_mm) // 4
-    front, back = float(vertebra.outline_mm[3 * quarter]) + rim, float(vertebra.outline_mm[quarter]) + rim
+    front, back = float(vertebra.outline_mm[FRONT]) + rim, float(vertebra.outline_mm[BACK]) + rim
     half = 0.5 * vertebra.height_mm
     return part_around(vertebra, at, (-side, -front - 3.0, -half), (side, back + 3.0, half))
 
@@ -31,21 +33,26 @@ def body_share(vertebra: VertebraShape, at: Sampling) -> Floats:
 
 
 def lay_body(tissue: Tissue, vertebra: VertebraShape, inside_arch: Floats, at: Sampling) -> None:
-    """Lay the body; where a pedicle joins it, cancellous bone runs through and there is no wall."""
+    """Lay ligaments and body; where a pedicle joins it, cancellous bone runs through and there is no wall."""
     part = body_part(vertebra, at)
     if part is None:
         return
     local = frame(vertebra, at.crop(part))
-    side, end = body_depths(vertebra, local)
-    share = share_inside(side, at.edge_mm) * share_inside(end, at.edge_z_mm)
-    inner_side = share_inside(side - vertebra.cortex_mm, at.edge_mm)
+    turn, here = local.turn, tissue.view(part)
+    side, end = _depths(vertebra, local, turn)
+    within = share_inside(end, at.edge_z_mm)
+    ligaments = share_inside(side + np.float32(vertebra.wall.ligament_mm), at.edge_mm) * within
+    here.lay(ligaments * (1.0 - here.cover), LIGAMENT_HU)
+    share = share_inside(side, at.edge_mm) * within
+    wall_mm = np.float32(vertebra.cortex_mm) * vertebra.wall.thickness[turn]
+    inner_side = share_inside(side - wall_mm, at.edge_mm)
     inner = inner_side * share_inside(end - vertebra.end_plate_mm, at.edge_z_mm)
     plate = inner_side * share - inner
     wall = (share - inner - plate) * (1.0 - inside_arch[part])
     inner = share - plate - wall
     shell = vertebra.cortex_mg * wall + vertebra.end_plate_mg * plate
     mineral = shell + cancellous_mg(vertebra, local.u, local.v, local.w) * inner
-    tissue.view(part).lay(share, vertebra.marrow_hu, mineral / np.maximum(share, 1e-6))
+    here.lay(share, vertebra.marrow_hu, mineral / np.maximum(share, 1e-6))
 
 
 def lay_disc(tissue: Tissue, above: VertebraShape, below: VertebraShape, at: Sampling) -> None:
@@ -56,12 +63,13 @@ def lay_disc(tissue: Tissue, above: VertebraShape, below: VertebraShape, at: Sam
         return
     upper = frame(above, at.crop(part))
     lower = frame(below, at.crop(part))
-    turn = upper.turn
+    turn, radius, rim = upper.turn, upper.radius, above.disc_rim
     outer = above.outline_mm[turn] + above.disc_bulge_mm
-    inside = share_inside((outer - upper.radius) * above.outline_cosine[turn], at.edge_mm)
+    inside = share_inside((outer - radius) * above.outline_cosine[turn], at.edge_mm)
     under = share_inside(-upper.w - half + above.concavity_mm[1] + 1.0, at.edge_z_mm)
     over = share_inside(lower.w - 0.5 * below.height_mm * (1.0 - below.wedge) + 3.0, at.edge_z_mm)
-    tissue.view(part).lay(inside * under * over, above.disc_below_hu)
+    bowl = np.minimum(radius / outer, 1.0) ** np.float32(rim.power)
+    tissue.view(part).lay(inside * under * over, above.disc_below_hu + rim.ring_hu * bowl, rim.margin_mg * bowl)
 
 
 def cancellous_mg(vertebra: VertebraShape, u: Floats, v: Floats, w: Floats) -> Floats:
@@ -89,11 +97,15 @@ def texture_index(vertebra: VertebraShape, u: Floats, v: Floats, w: Floats) -> t
 
 def body_depths(vertebra: VertebraShape, at: Frame) -> tuple[Floats, Floats]:
     """Return the depth below the side wall and below the nearer end plate, mm."""
-    half, turn, radius = np.float32(0.5 * vertebra.height_mm), at.turn, at.radius
+    return _depths(vertebra, at, at.turn)
+
+
+def _depths(vertebra: VertebraShape, at: Frame, turn: NDArray[np.int32]) -> tuple[Floats, Floats]:
+    half, radius = np.float32(0.5 * vertebra.height_mm), at.radius
     height = np.clip(at.w / half, -1.2, 1.2)
     rim = np.where(height > 0, vertebra.upper_rim_mm[turn], vertebra.lower_rim_mm[turn])
     square = height * height
-    outer = vertebra.outline_mm[turn] * (1.0 - np.float32(vertebra.waist) * (1.0 - square)) + rim * square**3
+    outer = vertebra.outline_mm[turn] - vertebra.wall.waist_mm[turn] * (1.0 - square) + rim * square**3
     side = (outer - radius) * vertebra.outline_cosine[turn]
     dish = np.maximum(1.0 - (radius / outer) ** 2, 0.0)
     upper = half - np.float32(vertebra.concavity_mm[0]) * dish - at.w

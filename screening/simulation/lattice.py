@@ -9,7 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from screening.simulation.vertebrae import ANGLES, Floats, VertebraShape
+from screening.simulation.outlines import ANGLES
+from screening.simulation.vertebrae import Floats, VertebraShape
 
 Part = tuple[slice, slice, slice]
 

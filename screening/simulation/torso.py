@@ -13,10 +13,12 @@ from numpy.typing import NDArray
 from screening.simulation.canvas import Canvas, Painted
 from screening.simulation.cohort import Patient, Stream
 from screening.simulation.organs import Blob, Tissues, draw_blobs, draw_tissues, grain, paint_blob
+from screening.simulation.pathology import Branch, branch_rng
 from screening.simulation.vertebrae import Floats, Spine
 from screening.simulation.vessels import Vessels
 
 SKIN_HU = 10.0
+PSOAS_INSET_MM = (2.0, 8.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +45,8 @@ class Torso:
     wall: Wall
     blobs: tuple[Blob, ...]
     column_mm: NDArray[np.float64]  # (n, 3) centres of the bodies, ascending in z
+    body_side_mm: NDArray[np.float64]  # (n,) half widths of the bodies at mid-height
+    psoas_inset_mm: float  # how far the muscle bulges round the side of the body
     psoas: tuple[float, float]  # relative size right and left
     back_muscle: float
     fat_streaks: float
@@ -63,6 +67,8 @@ def draw_torso(patient: Patient, spine: Spine) -> Torso:
         wall=wall,
         blobs=draw_blobs(patient, spine, room, wall.front_y_mm + wall.fat_front_mm + 12.0, rng),
         column_mm=np.array([v.centre_mm for v in spine.vertebrae]),
+        body_side_mm=np.array([0.5 * v.width_mm for v in spine.vertebrae]),
+        psoas_inset_mm=branch_rng(patient, Branch.SURROUNDINGS).uniform(*PSOAS_INSET_MM),
         psoas=(strength * float(np.exp(rng.normal(0, 0.1))), strength * float(np.exp(rng.normal(0, 0.1)))),
         back_muscle=float((1.0 - 0.6 * muscle_loss) * np.exp(rng.normal(0, 0.08))),
         fat_streaks=float(np.clip(rng.normal(muscle_loss, 0.12), 0.0, 0.6)),
@@ -152,7 +158,8 @@ def _paint_muscles(
     grow = float(np.clip((75.0 * s - z_mm) / 120.0, 0.0, 1.0))  # from T12 down to L5
     if grow > 0.0:
         a, b = strength * (8.0 + 12.0 * grow) * s, strength * (9.0 + 14.0 * grow) * s
-        middle = (x + side * (22.0 * s + 0.72 * a + 10.0 * low), y + 5.0 - 9.0 * low)
+        body = float(np.interp(z_mm, torso.column_mm[:, 2], torso.body_side_mm))
+        middle = (x + side * (body - torso.psoas_inset_mm + a + 10.0 * low), y + 8.0 - 10.0 * low)
         _seamed(torso, canvas, middle, (a, b), 0.2 * side)
     _seamed(torso, canvas, (x + side * 62.0 * s, y + 31.0), (19.0 * s, 8.0 * s), -0.35 * side)
     crus = float(np.clip((z_mm - 15.0) / 40.0, 0.0, 1.0))

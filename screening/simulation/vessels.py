@@ -6,7 +6,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from screening.simulation.cohort import Patient, Stream
+from screening.simulation.pathology import Branch, branch_rng
 from screening.simulation.vertebrae import Floats, Spine
+
+PREVERTEBRAL_GAP_MM = (-0.5, 2.5)  # fat between the front of the bodies and the vessels; little in most people
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +60,9 @@ class Vessels:
 
 def draw_vessels(patient: Patient, spine: Spine) -> Vessels:
     """Lay the vessels along the front of the spine."""
-    rng = patient.rng(Stream.VESSELS)
+    rng, around = patient.rng(Stream.VESSELS), branch_rng(patient, Branch.SURROUNDINGS)
     z, x, front = _front_line(spine)
+    gap = around.uniform(*PREVERTEBRAL_GAP_MM, 2)
     radius = 8.0 * patient.size * (1.0 + 0.12 * patient.degeneration) * (1.0 + 0.08 * rng.normal())
     sway = rng.normal(0.0, 3.0) * np.sin(z / 60.0 + rng.uniform(0, 6.3))
     split = spine.level("L4").centre_mm[2] - 8.0
@@ -67,7 +71,7 @@ def draw_vessels(patient: Patient, spine: Spine) -> Vessels:
     aorta = Vessel(
         z,
         x + 8.0 + sway - 34.0 * below,
-        front - aorta_r - 3.0 + 6.0 * below,
+        front - aorta_r - gap[0] + 6.0 * below,
         np.where(z < split, 0.6 * aorta_r, aorta_r),
         1.0,
     )
@@ -77,7 +81,7 @@ def draw_vessels(patient: Patient, spine: Spine) -> Vessels:
     cava = Vessel(
         z,
         x - 17.0 + 20.0 * below * 0.4,
-        front - 0.7 * cava_r - 2.0 - lift,
+        front - 0.7 * cava_r - gap[1] - lift,
         np.full_like(z, cava_r),
         rng.uniform(0.6, 0.95),
     )

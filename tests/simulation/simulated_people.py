@@ -7,7 +7,8 @@ import numpy as np
 from screening.simulation.anatomy import Anatomy, draw_anatomy
 from screening.simulation.cohort import draw_patient
 from screening.simulation.densitometer import LevelTruth, measure_levels
-from screening.simulation.vertebrae import ANGLES, VertebraShape
+from screening.simulation.outlines import ANGLES, Wall
+from screening.simulation.vertebrae import VertebraShape
 
 
 def body_of(number: int, *, seed: int = 5) -> Anatomy:
@@ -31,7 +32,7 @@ def upright_cylinder(*, radius_mm: float, height_mm: float, cancellous_mg: float
         outline_cosine=np.ones(ANGLES, np.float32),
         upper_rim_mm=np.zeros(ANGLES, np.float32),
         lower_rim_mm=np.zeros(ANGLES, np.float32),
-        waist=0.0,
+        wall=Wall(np.zeros(ANGLES, np.float32), np.ones(ANGLES, np.float32), 0.0),
         concavity_mm=(0.0, 0.0),
         wedge=0.0,
         cortex_mm=1.2,
