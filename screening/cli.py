@@ -17,6 +17,7 @@ from rich.console import Console
 
 from screening.config import CareGapSettings, Settings
 from screening.errors import UserError
+from screening.exchange.pairs_export import FEW_PATIENTS, WITHIN_DAYS, export_pairs
 from screening.labels import NOTICE, SIMULATED_NOTICE
 from screening.log import configure_logging
 from screening.progress import shown_progress
@@ -24,7 +25,7 @@ from screening.records.dxa import read_dxa_csv
 from screening.simulation.archive_writer import write_archive
 from screening.store.database import DatabaseFolder, locked, open_writer, transaction, write_rows
 from screening.store.publish import publish
-from screening.terminal import show_database, show_patient, show_sweep
+from screening.terminal import show_database, show_pairs, show_patient, show_sweep
 
 if TYPE_CHECKING:
     from screening.sweep import SweepResult
@@ -44,7 +45,9 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 import_app = typer.Typer(help="Import what the hospital already knows.", no_args_is_help=True)
+export_app = typer.Typer(help="Hand out what was measured, for other programs.", no_args_is_help=True)
 app.add_typer(import_app, name="import")
+app.add_typer(export_app, name="export")
 console = Console(width=None if sys.stdout.isatty() else 120)
 
 DatabaseOption = Annotated[Path, typer.Option("--database", help="Folder of the database; made if missing.")]
@@ -85,12 +88,42 @@ def import_dxa(
 ) -> None:
     """Import DXA results from a CSV file; refused rows are kept with their reason.
 
-    Columns: patient_id; dxa_date as YYYY-MM-DD; region, one of L1-L4, L2-L4, total_hip, femoral_neck; bmd_dxa in g/cm2
-    or t_score, or both; manufacturer (may be missing). A row with the same patient, date, region and manufacturer
-    replaces the earlier one.
+    Columns: patient_id; dxa_date as YYYY-MM-DD; region, one of L1-L4, L2-L4, L1, L2, L3, L4, total_hip, femoral_neck;
+    bmd_dxa in g/cm2 or t_score, or both; manufacturer (may be missing). A row with the same patient, date, region and
+    manufacturer replaces the earlier one.
     """
     added, refused = _import_dxa(file, DatabaseFolder(database), Settings.load(config).care_gap if config else None)
     console.print(f"DXA results: {added} accepted, {refused} refused (table rejected_record).")
+
+
+@export_app.command("pairs")
+def export_training_pairs(
+    output: Annotated[Path, typer.Argument(help="The .npz file to write.", metavar="OUTPUT.npz")],
+    database: DatabaseOption,
+    within_days: Annotated[
+        int, typer.Option("--within-days", min=0, help="Most days between a CT and its DXA.")
+    ] = WITHIN_DAYS,
+) -> None:
+    """Write crops of the site's measured CT with their DXA, to train BMD_CNN on.
+
+    Of every patient with a measured unenhanced CT and a DXA of L1-L4, the nearest pair is read again from the archive:
+    slices of the levels that were used and of the discs between them, as `python -m models.training` reads them. Areal
+    BMD is that of the level where its DXA was imported, else of L1-L4. The file holds pictures of patients under keyed
+    digests: it must not leave the site.
+    """
+    with shown_progress(console) as progress:
+        exported = export_pairs(DatabaseFolder(database), output, within_days=within_days, progress=progress)
+    show_pairs(console, exported)
+    if exported.patient_count < FEW_PATIENTS:
+        console.print(
+            f"Warning: {exported.patient_count} patients are few to train on; "
+            f"from about {FEW_PATIENTS} on, the calibration is the site's own."
+        )
+    name = shlex.quote(str(output))
+    console.print(
+        f"Next: python -m models.training {name} --data-kind site --start-from CHECKPOINT --output NEW.safetensors, "
+        "then name NEW.safetensors as prediction.checkpoint of screening.toml and sweep."
+    )
 
 
 @app.command()

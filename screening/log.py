@@ -10,7 +10,7 @@ from typing import Final
 import structlog
 
 _KEY_BYTES: Final = 32
-_STUDY_KEY_CHARACTERS: Final = 32
+_KEY_CHARACTERS: Final = 32
 
 
 def configure_logging(*, json_lines: bool) -> None:
@@ -41,4 +41,9 @@ def site_key(path: Path) -> bytes:
 
 def study_key(study_instance_uid: str, key: bytes) -> str:
     """Name a study in logs and file names without telling which it is (HMAC-SHA-256)."""
-    return hmac.digest(key, study_instance_uid.encode(), "sha256").hex()[:_STUDY_KEY_CHARACTERS]
+    return hmac.digest(key, study_instance_uid.encode(), "sha256").hex()[:_KEY_CHARACTERS]
+
+
+def patient_key(patient_id: str, key: bytes) -> str:
+    """Name a patient in files that leave the database without telling who it is (HMAC-SHA-256)."""
+    return hmac.digest(key, b"patient " + patient_id.encode(), "sha256").hex()[:_KEY_CHARACTERS]

@@ -10,6 +10,7 @@ from rich.table import Table
 from screening.store.database import sql
 
 if TYPE_CHECKING:
+    from screening.exchange.pairs_export import PairsExport
     from screening.sweep import SweepResult
 
 
@@ -29,6 +30,20 @@ def show_sweep(console: Console, result: "SweepResult") -> None:
         ("    failed", result.failed_count),
     ):
         table.add_row(name, str(count))
+    console.print(table)
+
+
+def show_pairs(console: Console, exported: "PairsExport") -> None:
+    """Print what an export of pairs counted; every paired study is in one of the lines."""
+    table = Table(title="Pairs of CT and DXA", title_justify="left")
+    table.add_column("counted")
+    table.add_column("number", justify="right")
+    table.add_row("patients written", str(exported.patient_count))
+    table.add_row("  slices through bodies", str(exported.body_count))
+    table.add_row("  slices through discs", str(exported.disc_count))
+    table.add_row("studies left out", str(sum(exported.left_out.values())))
+    for reason, count in sorted(exported.left_out.items()):
+        table.add_row(f"  {reason}", str(count))
     console.print(table)
 
 

@@ -14,7 +14,7 @@ import pandera.pandas as pa
 from screening.errors import UserError
 
 # What a result must hold to be believed: areal BMD in g/cm2 (not mg/cm3, not a T-score in the wrong column).
-REGIONS: Final = ("L1-L4", "L2-L4", "total_hip", "femoral_neck")
+REGIONS: Final = ("L1-L4", "L2-L4", "L1", "L2", "L3", "L4", "total_hip", "femoral_neck")
 BMD_RANGE_G_CM2: Final = (0.2, 2.5)
 T_SCORE_RANGE: Final = (-8.0, 8.0)
 OLDEST_DATE: Final = pd.Timestamp("1987-01-01")  # the first DXA device was sold in 1987

@@ -24,6 +24,7 @@ VIEWS: Final = (
     "care_gap",
     "flagged",
     "worklist",
+    "ct_dxa_pair",
     "validation_pair",
     "sweep_summary",
     "data_dictionary",

@@ -317,13 +317,13 @@ CREATE TABLE IF NOT EXISTS dxa (
     source_file            VARCHAR NOT NULL,
     imported_at            TIMESTAMP NOT NULL,
     PRIMARY KEY (patient_id, dxa_date, region, manufacturer),
-    CHECK (region IN ('L1-L4', 'L2-L4', 'total_hip', 'femoral_neck')),
+    CHECK (region IN ('L1-L4', 'L2-L4', 'L1', 'L2', 'L3', 'L4', 'total_hip', 'femoral_neck')),
     CHECK (bmd_dxa IS NOT NULL OR t_score IS NOT NULL)
 );
 COMMENT ON TABLE dxa IS 'One row a DXA result of a patient, date and region.';
 COMMENT ON COLUMN dxa.patient_id IS 'The patient, as in table patient.';
 COMMENT ON COLUMN dxa.dxa_date IS 'Date of the measurement.';
-COMMENT ON COLUMN dxa.region IS 'L1-L4, L2-L4, total_hip or femoral_neck.';
+COMMENT ON COLUMN dxa.region IS 'L1-L4, L2-L4, one of L1, L2, L3, L4 alone, total_hip or femoral_neck.';
 COMMENT ON COLUMN dxa.bmd_dxa IS 'Areal BMD on the scale of its manufacturer, g/cm2.';
 COMMENT ON COLUMN dxa.t_score IS 'T-score as reported, 1.';
 COMMENT ON COLUMN dxa.manufacturer IS 'Manufacturer of the densitometer, whose scale bmd_dxa is on; empty where not given.';

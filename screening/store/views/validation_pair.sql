@@ -1,34 +1,7 @@
 -- Which CT can be held against a DXA?
 -- Every patient with a measured study and a DXA of L1-L4 within 180 days of it: the nearest pair, one a patient.
 CREATE OR REPLACE VIEW validation_pair AS
-WITH pair AS (
-    SELECT
-        study_bmd.patient_id,
-        study_bmd.study_instance_uid,
-        study.study_date,
-        dxa.dxa_date,
-        date_diff('day', study.study_date, dxa.dxa_date) AS days_to_dxa,
-        study_bmd.bmd_cnn,
-        study_bmd.bmd_low,
-        study_bmd.bmd_high,
-        dxa.bmd_dxa,
-        dxa.manufacturer,
-        study_bmd.checkpoint_sha256,
-        model.data_kind
-    FROM study_bmd
-    JOIN study USING (study_instance_uid)
-    JOIN model USING (checkpoint_sha256)
-    JOIN dxa ON dxa.patient_id = study_bmd.patient_id
-    WHERE model.active
-        AND dxa.region = 'L1-L4'
-        AND dxa.bmd_dxa IS NOT NULL
-        AND abs(date_diff('day', study.study_date, dxa.dxa_date)) <= 180
-)
-SELECT pair.*
-FROM pair
-QUALIFY row_number() OVER (
-    PARTITION BY patient_id ORDER BY abs(days_to_dxa), study_instance_uid, manufacturer
-) = 1;
+SELECT * FROM ct_dxa_pair WHERE abs(days_to_dxa) <= 180;
 COMMENT ON COLUMN validation_pair.days_to_dxa IS 'Days from the CT to the DXA; negative when the DXA came first.';
 COMMENT ON COLUMN validation_pair.bmd_cnn IS 'Areal BMD estimated by BMD_CNN: mean of the usable levels L1 to L4, g/cm2. Not a DXA.';
 COMMENT ON COLUMN validation_pair.checkpoint_sha256 IS 'SHA-256 of the checkpoint that estimated bmd_cnn, see table model.';

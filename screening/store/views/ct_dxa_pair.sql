@@ -1,0 +1,31 @@
+-- Which CT of a patient lies nearest to which DXA of L1-L4?
+-- One row a patient with a measured study and such a DXA, however many days lie between them; who uses it sets a limit.
+CREATE OR REPLACE VIEW ct_dxa_pair AS
+SELECT
+    study_bmd.patient_id,
+    study_bmd.study_instance_uid,
+    study.study_date,
+    dxa.dxa_date,
+    date_diff('day', study.study_date, dxa.dxa_date) AS days_to_dxa,
+    study_bmd.bmd_cnn,
+    study_bmd.bmd_low,
+    study_bmd.bmd_high,
+    dxa.bmd_dxa,
+    dxa.manufacturer,
+    study_bmd.checkpoint_sha256,
+    model.data_kind
+FROM study_bmd
+JOIN study USING (study_instance_uid)
+JOIN model USING (checkpoint_sha256)
+JOIN dxa ON dxa.patient_id = study_bmd.patient_id
+WHERE model.active
+    AND dxa.region = 'L1-L4'
+    AND dxa.bmd_dxa IS NOT NULL
+    AND study.study_date IS NOT NULL
+QUALIFY row_number() OVER (
+    PARTITION BY study_bmd.patient_id ORDER BY abs(days_to_dxa), study_bmd.study_instance_uid, manufacturer
+) = 1;
+COMMENT ON COLUMN ct_dxa_pair.days_to_dxa IS 'Days from the CT to the DXA; negative when the DXA came first.';
+COMMENT ON COLUMN ct_dxa_pair.bmd_cnn IS 'Areal BMD estimated by BMD_CNN: mean of the usable levels L1 to L4, g/cm2. Not a DXA.';
+COMMENT ON COLUMN ct_dxa_pair.checkpoint_sha256 IS 'SHA-256 of the checkpoint that estimated bmd_cnn, see table model.';
+COMMENT ON COLUMN ct_dxa_pair.manufacturer IS 'Manufacturer of the densitometer, whose scale bmd_dxa is on.';
