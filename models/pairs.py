@@ -2,7 +2,7 @@
 
 import zipfile
 from collections.abc import Iterable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +12,8 @@ CALIBRATION_SHARE = 0.15
 VALIDATION_SHARE = 0.15
 PHANTOM = "phantom"
 """Stands for the patient of a drawing."""
+BESIDE = "beside "
+"""Begins the name of a patient who is trained on but neither measured nor calibrated with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,11 +51,16 @@ class Pairs:
 
 @dataclass(frozen=True, slots=True)
 class Shares:
-    """What a training batch is made of."""
+    """What a training batch is made of; the patients of the pairs file fill what drawings and others leave."""
 
     phantom: float = 0.5  # drawings, where there are any
-    no_body: float = 0.2  # slices without a body, among patients and drawings alike
+    beside: float = 0.0  # slices of the file beside the pairs, such as re-densified real ones
+    no_body: float = 0.2  # slices without a body, of every source alike
     density_bin_hu: float = 25.0  # bodies come evenly over density, or the middle would pull the ends inwards
+
+    def __post_init__(self) -> None:
+        if min(self.phantom, self.beside) < 0 or self.phantom + self.beside > 1 + 1e-9:
+            raise ValueError(f"shares of a batch must be 0 or more and sum to at most 1, found {self}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +73,7 @@ class Split:
 
 
 def read_pairs(path: Path) -> Pairs:
-    """Read an .npz file with the arrays of `Pairs`.
+    """Read an .npz file with the arrays of `Pairs`; arrays of other names are left alone.
 
     Raises:
         ValueError: the file is missing or damaged, lacks an array, or holds values that cannot be trained on.
@@ -93,12 +100,36 @@ def read_pairs(path: Path) -> Pairs:
     return pairs
 
 
-def split_by_patient(pairs: Pairs, seed: int) -> Split:
-    """Deal patients at random into training, validation and calibration."""
+def read_beside(path: Path) -> Pairs:
+    """Read pairs to train on beside others: their patients are marked, and no densitometer has seen them.
+
+    Their BMD is not taken: it follows from attenuation and depth, so it tells nothing of the mineral beyond these, and
+    it may rest on another calibration.
+
+    Raises:
+        ValueError: as `read_pairs`, or attenuation and depth are not known everywhere.
+    """
+    pairs = read_pairs(path)
+    if not (np.isfinite(pairs.hu120).all() and np.isfinite(pairs.depth_mm).all()):
+        raise ValueError(f"{path.name}: slices beside the pairs need hu120 and depth_mm everywhere")
+    marked = np.char.add(BESIDE, pairs.patient)
+    return replace(pairs, patient=marked, bmd_g_cm2=np.full_like(pairs.bmd_g_cm2, np.nan))
+
+
+def split_by_patient(
+    pairs: Pairs, seed: int, calibration_share: float = CALIBRATION_SHARE, validation_share: float = VALIDATION_SHARE
+) -> Split:
+    """Deal patients at random into training, validation and calibration.
+
+    Raises:
+        ValueError: the shares leave nobody to train on.
+    """
     patients = np.unique(pairs.patient)
     dealt = np.random.default_rng(seed).permutation(patients)
-    n_calibration = round(len(patients) * CALIBRATION_SHARE)
-    n_validation = round(len(patients) * VALIDATION_SHARE)
+    n_calibration = round(len(patients) * calibration_share)
+    n_validation = round(len(patients) * validation_share)
+    if n_calibration + n_validation >= len(patients):
+        raise ValueError(f"calibration and validation leave none of {len(patients)} patients to train on")
     return Split(
         calibration=pairs.of_patients(dealt[:n_calibration]),
         validation=pairs.of_patients(dealt[n_calibration : n_calibration + n_validation]),
@@ -107,10 +138,15 @@ def split_by_patient(pairs: Pairs, seed: int) -> Split:
 
 
 def sampling_weights(pairs: Pairs, shares: Shares) -> NDArray[np.float64]:
-    """Chance of each slice to be drawn: fixed shares of drawings and of slices without a body, even over density."""
-    is_phantom = pairs.patient == PHANTOM
+    """Chance of each slice to be drawn: fixed shares of sources and of slices without a body, even over density."""
+    is_phantom, is_beside = pairs.patient == PHANTOM, np.char.startswith(pairs.patient, BESIDE)
+    sources = (
+        (is_phantom, shares.phantom),
+        (is_beside, shares.beside),
+        (~is_phantom & ~is_beside, max(1 - shares.phantom - shares.beside, 0.0)),
+    )
     weights = np.zeros(len(pairs), dtype=np.float64)
-    for source, of_source in ((is_phantom, shares.phantom), (~is_phantom, 1 - shares.phantom)):
+    for source, of_source in sources:
         for kind, of_kind in ((pairs.is_body, 1 - shares.no_body), (~pairs.is_body, shares.no_body)):
             chosen = source & kind
             weights[chosen] = of_source * of_kind * _even_over_density(pairs.hu120[chosen], shares.density_bin_hu)

@@ -1,10 +1,11 @@
 """Pairs of CT crops and DXA -> a checkpoint: an ensemble of BMD_CNN with calibration, interval and metrics.
 
-    python -m models.training PAIRS.npz --output FILE.safetensors --seed 1
+    python -m models.training PAIRS.npz [--beside REDENSIFIED.npz] --output FILE.safetensors --seed 1
 
 Patients are split before anything is learned; metrics come from patients no member has seen, and the prediction
 interval from a third set. Slices without a body (discs) keep the BMD of their vertebra, which they do not show: the
-network learns to be unsure of them. An interrupted training goes on where it stopped when the command is repeated.
+network learns to be unsure of them. Drawings and the slices of `--beside` are trained on only: they enter neither
+metrics nor calibration. An interrupted training goes on where it stopped when the command is repeated.
 """
 
 import argparse
@@ -35,7 +36,16 @@ from models.evaluation import (
     read_slices,
 )
 from models.objective import Target, reading_loss
-from models.pairs import Pairs, Shares, read_pairs, sampling_weights, split_by_patient
+from models.pairs import (
+    CALIBRATION_SHARE,
+    VALIDATION_SHARE,
+    Pairs,
+    Shares,
+    read_beside,
+    read_pairs,
+    sampling_weights,
+    split_by_patient,
+)
 from models.phantom import draw_phantoms
 from models.progress import Progress, State
 
@@ -58,6 +68,8 @@ class TrainingConfig:
     augmentation: str = "full"  # "paper": its three families only
     phantoms: int = 3000  # drawings trained on beside the pairs; 0 for none
     shares: Shares = field(default_factory=Shares)
+    calibration_share: float = CALIBRATION_SHARE  # of the patients, for the prediction interval
+    validation_share: float = VALIDATION_SHARE  # of the patients, for the metrics
     auxiliary_weight: float = 0.5  # of the HU loss and of the depth loss
     report_every: int = 100  # steps between progress lines, where an interrupted training can go on
     beta: float = 0.5  # of the beta-NLL (Seitzer et al., ICLR 2022)
@@ -96,17 +108,25 @@ def train(
     output: Path,
     device: str = "cpu",
     start_from: Checkpoint | None = None,
+    beside: Pairs | None = None,
 ) -> Checkpoint:
-    """Train, measure and write one checkpoint; `start_from` lends its weights and, without HU, its calibration."""
-    split = split_by_patient(pairs, config.seed)
+    """Train, measure and write one checkpoint.
+
+    `start_from` lends its weights and, without HU, its calibration; `beside` (`read_beside`) is trained on as well.
+    """
+    split = split_by_patient(pairs, config.seed, config.calibration_share, config.validation_share)
     calibration = fit_calibration(split.training, provenance, start_from)
     logger.info("calibration %s", calibration)
     material = split.training
     if config.phantoms:
         material = material.with_others(draw_phantoms(config.phantoms, config.seed))
+    if beside is not None:
+        material = material.with_others(beside)
     lesson = Lesson(material, config, calibration, device, start_from)
     progress = Progress.of(output, training_key(config, provenance))
-    checkpoint = train_members(lesson, provenance, _training_facts(config, provenance, split.training), progress)
+    checkpoint = train_members(
+        lesson, provenance, _training_facts(config, provenance, split.training, beside), progress
+    )
     ensemble = networks(checkpoint)
     held_out = read_slices(ensemble, calibration, split.calibration, config.size_px)
     half_width = conformal_half_width(*patient_bmd(held_out, split.calibration))
@@ -236,12 +256,16 @@ def one_cycle(passed: float) -> float:
     return 0.5 * (1 + math.cos(math.pi * (passed - 0.25) / 0.75)) + 1e-4
 
 
-def _training_facts(config: TrainingConfig, provenance: Provenance, pairs: Pairs) -> dict[str, Any]:
+def _training_facts(
+    config: TrainingConfig, provenance: Provenance, pairs: Pairs, beside: Pairs | None
+) -> dict[str, Any]:
     return {
         "command": provenance.command,
         "config": dataclasses.asdict(config),
         "n_patients": len(np.unique(pairs.patient)),
         "n_slices": len(pairs),
+        "n_patients_beside": 0 if beside is None else len(np.unique(beside.patient)),
+        "n_slices_beside": 0 if beside is None else len(beside),
         "torch": torch.__version__,
         "osteoporosis_below_g_cm2": provenance.osteoporosis_below_g_cm2,
     }
@@ -257,6 +281,12 @@ def _arguments(argv: list[str]) -> argparse.Namespace:
     parser.add_argument("--steps", type=int, default=defaults.steps, help="training steps of each member")
     parser.add_argument("--batch", type=int, default=defaults.batch)
     parser.add_argument("--phantoms", type=int, default=defaults.phantoms, help="drawings to train on beside the pairs")
+    parser.add_argument("--phantom-share", type=float, help="of each batch; default: 1/2, beside others 1/3")
+    parser.add_argument("--beside", type=Path, help="pairs to train on beside, such as re-densified real CT")
+    parser.add_argument("--beside-share", type=float, help="of each batch; default: 1/3 where --beside is given")
+    parser.add_argument("--calibration-share", type=float, default=CALIBRATION_SHARE, help="of the patients")
+    parser.add_argument("--validation-share", type=float, default=VALIDATION_SHARE, help="of the patients")
+    parser.add_argument("--channels", type=int, nargs=3, default=defaults.network.channels, help="of the network")
     parser.add_argument("--learning-rate", type=float, default=defaults.learning_rate)
     parser.add_argument("--augmentation", choices=sorted(STRENGTHS), default=defaults.augmentation)
     parser.add_argument("--data-kind", choices=("simulated", "site"), required=True)
@@ -282,15 +312,6 @@ def main(argv: list[str] | None = None) -> int:
 
 def _run(chosen: argparse.Namespace, command: str) -> int:
     torch.set_num_threads(1)
-    config = TrainingConfig(
-        seed=chosen.seed,
-        members=chosen.members,
-        steps=chosen.steps,
-        batch=chosen.batch,
-        phantoms=chosen.phantoms,
-        learning_rate=chosen.learning_rate,
-        augmentation=chosen.augmentation,
-    )
     provenance = Provenance(
         name=chosen.output.stem,
         data_kind=chosen.data_kind,
@@ -300,13 +321,33 @@ def _run(chosen: argparse.Namespace, command: str) -> int:
     )
     device = ("cuda" if torch.cuda.is_available() else "cpu") if chosen.device == "auto" else chosen.device
     try:
+        config = _config(chosen)
         start_from = load(chosen.start_from) if chosen.start_from else None
-        saved = train(read_pairs(chosen.pairs), config, provenance, chosen.output, device, start_from)
+        beside = read_beside(chosen.beside) if chosen.beside else None
+        saved = train(read_pairs(chosen.pairs), config, provenance, chosen.output, device, start_from, beside)
     except ValueError as error:
         logger.error("%s", error)
         return 1
     logger.info("wrote %s, SHA-256 %s", chosen.output, saved.sha256)
     return 0
+
+
+def _config(chosen: argparse.Namespace) -> TrainingConfig:
+    beside = chosen.beside_share if chosen.beside_share is not None else (1 / 3 if chosen.beside else 0.0)
+    phantom = chosen.phantom_share if chosen.phantom_share is not None else (1 / 3 if chosen.beside else 0.5)
+    return TrainingConfig(
+        seed=chosen.seed,
+        members=chosen.members,
+        steps=chosen.steps,
+        batch=chosen.batch,
+        phantoms=chosen.phantoms,
+        shares=Shares(phantom=phantom, beside=beside),
+        calibration_share=chosen.calibration_share,
+        validation_share=chosen.validation_share,
+        network=NetworkConfig(channels=tuple(chosen.channels)),
+        learning_rate=chosen.learning_rate,
+        augmentation=chosen.augmentation,
+    )
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from models.pairs import Pairs, Shares, read_pairs, sampling_weights, split_by_patient
+from models.pairs import BESIDE, Pairs, Shares, read_beside, read_pairs, sampling_weights, split_by_patient
 from models.phantom import draw_phantoms
 
 
@@ -98,3 +98,53 @@ def test_drawings_fill_their_share_of_a_batch(pairs):
     weights = sampling_weights(mixed, Shares(phantom=0.3))
 
     assert weights[mixed.patient == "phantom"].sum() == pytest.approx(0.3)
+
+
+def test_arrays_of_other_names_are_left_alone(pairs, tmp_path):
+    np.savez(tmp_path / "pairs.npz", **columns(pairs), manufacturer=np.full(len(pairs), "GE"), extra=np.zeros(3))
+
+    assert len(read_pairs(tmp_path / "pairs.npz")) == len(pairs)
+
+
+def test_pairs_beside_are_marked_and_bring_no_bmd(pairs, tmp_path):
+    np.savez(tmp_path / "beside.npz", **columns(pairs))
+
+    beside = read_beside(tmp_path / "beside.npz")
+
+    assert set(beside.patient) == {BESIDE + patient for patient in pairs.patient}
+    assert np.isnan(beside.bmd_g_cm2).all()
+    assert np.array_equal(beside.hu120, pairs.hu120)
+
+
+def test_pairs_beside_need_attenuation_and_depth(pairs, tmp_path):
+    np.savez(tmp_path / "beside.npz", **columns(pairs) | {"depth_mm": np.full_like(pairs.depth_mm, np.nan)})
+
+    with pytest.raises(ValueError, match="hu120 and depth_mm everywhere"):
+        read_beside(tmp_path / "beside.npz")
+
+
+def test_three_sources_fill_their_shares_of_a_batch(pairs):
+    beside = dataclasses.replace(pairs, patient=np.char.add(BESIDE, pairs.patient))
+    mixed = pairs.with_others(draw_phantoms(10, seed=1)).with_others(beside)
+
+    weights = sampling_weights(mixed, Shares(phantom=0.2, beside=0.3))
+
+    assert weights[mixed.patient == "phantom"].sum() == pytest.approx(0.2)
+    assert weights[np.char.startswith(mixed.patient, BESIDE)].sum() == pytest.approx(0.3)
+    assert weights[np.isin(mixed.patient, pairs.patient)].sum() == pytest.approx(0.5)
+
+
+def test_shares_that_exceed_a_batch_are_refused():
+    with pytest.raises(ValueError, match="sum to at most 1"):
+        Shares(phantom=0.6, beside=0.5)
+
+
+def test_more_patients_calibrate_where_asked(pairs):
+    split = split_by_patient(pairs, seed=1, calibration_share=0.5, validation_share=0.1)
+
+    assert [len(set(part.patient)) for part in (split.training, split.validation, split.calibration)] == [32, 8, 40]
+
+
+def test_somebody_must_be_left_to_train_on(pairs):
+    with pytest.raises(ValueError, match="leave none of 80 patients"):
+        split_by_patient(pairs, seed=1, calibration_share=0.6, validation_share=0.4)

@@ -10,6 +10,7 @@ from models.augmentation import central
 from models.bmd_cnn import NetworkConfig
 from models.checkpoint import load, networks
 from models.evaluation import read_slices
+from models.pairs import Shares, read_beside
 from models.training import Provenance, TrainingConfig, fit_calibration, main, one_cycle, train
 
 SHORT = TrainingConfig(
@@ -121,6 +122,46 @@ def test_the_command_trains_and_writes_a_log(written, tmp_path):
     assert checkpoint.data_kind == "site"
     assert checkpoint.training["command"].startswith("python -m models.training")
     assert output.with_suffix(".log").exists()
+
+
+def test_slices_beside_are_trained_on_and_measured_by_nobody(pairs, written, tmp_path):
+    alone = train(pairs, SHORT, PROVENANCE, tmp_path / "alone.safetensors")
+    config = dataclasses.replace(SHORT, shares=Shares(phantom=0.2, beside=0.5))
+
+    mixed = train(pairs, config, PROVENANCE, tmp_path / "mixed.safetensors", beside=read_beside(written))
+
+    assert mixed.training["n_patients_beside"] == 80
+    assert mixed.training["n_patients"] == alone.training["n_patients"] == 56
+    assert mixed.metrics["n_patients"] == alone.metrics["n_patients"]
+    assert mixed.metrics["n_calibration_patients"] == alone.metrics["n_calibration_patients"]
+    assert mixed.calibration == alone.calibration
+    assert mixed.sha256 != alone.sha256
+
+
+def test_the_command_takes_shares_and_slices_beside(written, tmp_path):
+    output = tmp_path / "mixed.safetensors"
+
+    status = main(
+        [str(written), "--output", str(output), "--data-kind", "simulated", "--beside", str(written)]
+        + ["--beside-share", "0.25", "--phantom-share", "0.25", "--calibration-share", "0.4"]
+        + ["--validation-share", "0.1", "--channels", "8", "12", "16"]
+        + ["--members", "1", "--steps", "2", "--batch", "4", "--phantoms", "10"]
+    )
+
+    checkpoint = load(output)
+    assert status == 0
+    assert checkpoint.training["config"]["shares"]["beside"] == 0.25
+    assert checkpoint.network.channels == (8, 12, 16)
+    assert checkpoint.metrics["n_calibration_patients"] == 32
+
+
+def test_shares_that_exceed_a_batch_end_in_one_line(written, tmp_path, caplog):
+    status = main(
+        [str(written), "--output", str(tmp_path / "o.safetensors"), "--data-kind", "site", "--phantom-share", "1.5"]
+    )
+
+    assert status == 1
+    assert "sum to at most 1" in caplog.text
 
 
 def test_the_command_ends_in_one_line_on_a_damaged_file(tmp_path, caplog):
