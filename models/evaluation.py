@@ -41,13 +41,16 @@ def read_slices(members: tuple[BmdCnn, ...], calibration: Calibration, pairs: Pa
 
 def patient_bmd(readings: SliceReadings, pairs: Pairs) -> tuple[Array, Array]:
     """Mean of the levels of each patient, from slices through bodies: read and reference (patients,)."""
-    read, reference = [], []
+    return patient_means(readings.bmd_g_cm2, pairs), patient_means(pairs.bmd_g_cm2.astype(np.float64), pairs)
+
+
+def patient_means(slices: Array, pairs: Pairs) -> Array:
+    """Mean of the levels of each patient, of a figure of every slice through a body: (n,) -> (patients,)."""
+    means = []
     for patient in np.unique(pairs.patient[pairs.is_body]):
         own = pairs.is_body & (pairs.patient == patient)
-        levels = [own & (pairs.level == level) for level in np.unique(pairs.level[own])]
-        read.append(np.mean([readings.bmd_g_cm2[level].mean() for level in levels]))
-        reference.append(np.mean([pairs.bmd_g_cm2[level].mean() for level in levels]))
-    return np.array(read), np.array(reference)
+        means.append(np.mean([slices[own & (pairs.level == level)].mean() for level in np.unique(pairs.level[own])]))
+    return np.array(means)
 
 
 def conformal_half_width(read: Array, reference: Array) -> float:

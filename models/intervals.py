@@ -1,6 +1,7 @@
 """Patients' readings and references -> figures with their 95 % confidence intervals."""
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +12,7 @@ from models.evaluation import rank_auc
 
 Array = NDArray[np.float64]
 CONFIDENCE = 0.95
+RESAMPLES, RESAMPLING_SEED = 2000, 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +85,27 @@ def mean(values: Array) -> Estimate:
     centre = float(values.mean())
     margin = float(stats.t.ppf(0.5 + CONFIDENCE / 2, len(values) - 1) * stats.sem(values))
     return Estimate(centre, centre - margin, centre + margin)
+
+
+def root_mean_square(errors: Array) -> Estimate:
+    """Root mean square with the roots of Student's bounds of the mean square."""
+    square = mean(errors**2)
+    return Estimate(math.sqrt(square.value), math.sqrt(max(square.low, 0.0)), math.sqrt(square.high))
+
+
+def paired_difference(difference: Callable[[NDArray[np.int64]], float], patients: int) -> Estimate:
+    """Difference of two readers with the percentile interval over resampled patients, always the same resamples.
+
+    Args:
+        difference: from the indices of the patients taken to the difference; NaN where these leave it undefined,
+            such as an AUC of one class, and then the resample does not count.
+        patients: how many there are.
+    """
+    random = np.random.default_rng(RESAMPLING_SEED)
+    found = np.array([difference(random.integers(patients, size=patients)) for _ in range(RESAMPLES)])
+    tail = 100 * (1 - CONFIDENCE) / 2
+    low, high = np.percentile(found[np.isfinite(found)], [tail, 100 - tail])
+    return Estimate(difference(np.arange(patients)), float(low), float(high))
 
 
 def share(holds: NDArray[np.bool_]) -> Estimate:

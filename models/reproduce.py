@@ -5,10 +5,11 @@
 
 The first trains on 1665 slices of 183 patients of institution 1, in 60 variants each (noise, parallel shift,
 rotation), and measures on 45 others of institution 1 and 50 of institution 2 (Yasaka et al., Eur Radiol 2020;30:3549,
-doi 10.1007/s00330-020-06677-0), and on more of institution 2 for narrower intervals. The second measures a
-checkpoint as it is. Patients are simulated: the figures tell how the design works, not how well DXA is predicted in
-people. What the folder `--work` holds already is not made again, so an interrupted run goes on where it stopped; after
-a change of the simulation it takes an empty one.
+doi 10.1007/s00330-020-06677-0), and on more of institution 2 for narrower intervals. The second measures a checkpoint
+as it is, on patients of institution 2, whose scanners no training patient was examined on. Other readers are measured
+on the same patients; their lines are fitted to further patients of institution 1. Patients are simulated: the figures
+tell how the design works, not how well DXA is predicted in people. What the folder `--work` holds already is not made
+again, so an interrupted run goes on where it stopped; after a change of the simulation it takes an empty one.
 """
 
 import argparse
@@ -31,16 +32,26 @@ from models.augmentation import PAPER_VARIANTS, paper_steps
 from models.checkpoint import Checkpoint, bundled, load, networks, save
 from models.cohorts import Cohort, Simulated, simulate
 from models.evaluation import conformal_half_width, patient_bmd
-from models.measurement import OSTEOPOROSIS_BELOW_G_CM2, Measurement, measure, read_cohort_slices
+from models.measurement import (
+    LARGEST_GROUP_BIAS_G_CM2,
+    OSTEOPOROSIS_BELOW_G_CM2,
+    Lines,
+    Measurement,
+    fit_lines,
+    measure,
+    read_cohort_slices,
+)
 from models.pairs import Pairs
 from models.progress import Progress
-from models.reproduce_tables import design_table, evaluation_table
+from models.reproduce_tables import design_table, evaluation_picture, evaluation_table
 from models.training import Lesson, Provenance, TrainingConfig, fit_calibration, train_members, training_key
 
 logger = logging.getLogger("models.reproduce")
 
 EXTERNAL = 2
 """Institution of the external patients; the training patients come from institution 1."""
+LINE_PATIENTS, FIRST_LINE_PATIENT = 150, 500_001
+"""Patients of institution 1 to whom the comparators' lines are fitted; their numbers are used for nothing else."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,29 +72,36 @@ class Workplace:
     work: Path
     seed: int
     processes: int
+    line_patients: int = LINE_PATIENTS
+    contours: bool = True  # whether the contour reader reads the patients to be measured; that takes most of the time
 
-    def cohort(self, institution: int, patients: int, first: int = 1) -> Cohort:
+    def cohort(self, institution: int, patients: int, first: int = 1, *, contours: bool = False) -> Cohort:
         """Make these patients or read them."""
-        return simulate(Simulated(institution, patients, first), self.seed, self.work, self.processes)
+        wanted = Simulated(institution, patients, first, contours and self.contours)
+        return simulate(wanted, self.seed, self.work, self.processes)
+
+    def lines(self) -> Lines:
+        """Fit the comparators."""
+        return fit_lines(self.cohort(1, self.line_patients, FIRST_LINE_PATIENT, contours=True))
 
 
 def evaluate(place: Workplace, patients: int, checkpoint: Checkpoint) -> Measurement:
     """Measure a checkpoint on patients of institution 2, none of whom any training has seen."""
-    return measure(checkpoint, place.cohort(EXTERNAL, patients))
+    return measure(checkpoint, place.cohort(EXTERNAL, patients, contours=True), place.lines())
 
 
 def reproduce(place: Workplace, design: Design, config: TrainingConfig) -> dict[str, Measurement]:
     """Train as the paper did and measure each set of patients."""
     training = choose_slices(place.cohort(1, design.training).pairs, design.slices, place.seed)
-    internal = place.cohort(1, design.internal, first=design.training + 1)
-    checkpoint = train_once(training, internal, config, place.work)
+    internal = place.cohort(1, design.internal, first=design.training + 1, contours=True)
+    checkpoint, lines = train_once(training, internal, config, place.work), place.lines()
     measured = {
-        "internal": measure(checkpoint, internal),
-        "external": measure(checkpoint, place.cohort(EXTERNAL, design.external)),
+        "internal": measure(checkpoint, internal, lines),
+        "external": measure(checkpoint, place.cohort(EXTERNAL, design.external, contours=True), lines),
     }
     if design.large:
-        large = place.cohort(EXTERNAL, design.large, first=design.external + 1)
-        measured["external_large"] = measure(checkpoint, large)
+        large = place.cohort(EXTERNAL, design.large, first=design.external + 1, contours=True)
+        measured["external_large"] = measure(checkpoint, large, lines)
     return measured
 
 
@@ -138,8 +156,23 @@ def evaluation_document(measured: Measurement, checkpoint: Checkpoint, seed: int
         "checkpoint_sha256": checkpoint.sha256,
         "osteoporosis_below_g_cm2": OSTEOPOROSIS_BELOW_G_CM2,
         "interval_half_width_g_cm2": checkpoint.interval_half_width_g_cm2,
-        "groups": [dataclasses.asdict(group) for group in measured.groups],
+        **_groups_document(measured),
     }
+
+
+def _groups_document(measured: Measurement) -> dict[str, Any]:
+    return {
+        "groups": [_rounded(dataclasses.asdict(group)) for group in measured.groups],
+        "largest_group_bias_allowed_g_cm2": LARGEST_GROUP_BIAS_G_CM2,
+        "groups_beyond_limit": list(measured.groups_beyond_limit()),
+    }
+
+
+def _rounded(found: Any) -> Any:
+    """Round the figures of nested estimates."""
+    if isinstance(found, dict):
+        return {name: _rounded(value) for name, value in found.items()}
+    return round(found, 5) if isinstance(found, float) else found
 
 
 def design_document(measured: dict[str, Measurement], design: Design, config: TrainingConfig) -> dict[str, Any]:
@@ -148,10 +181,7 @@ def design_document(measured: dict[str, Measurement], design: Design, config: Tr
         "patients": "simulated",
         "design": dataclasses.asdict(design) | {"variants": PAPER_VARIANTS},
         "training": dataclasses.asdict(config),
-        "sets": {
-            name: found.flat() | {"groups": [dataclasses.asdict(group) for group in found.groups]}
-            for name, found in measured.items()
-        },
+        "sets": {name: found.flat() | _groups_document(found) for name, found in measured.items()},
     }
 
 
@@ -162,10 +192,12 @@ def _arguments(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--evaluate", action="store_true", help="measure a checkpoint instead of training one")
     parser.add_argument("--patients", type=int, help="with --evaluate: how many external patients (150)")
     parser.add_argument("--checkpoint", type=Path, help="with --evaluate: a .safetensors file (the bundled one)")
+    parser.add_argument("--line-patients", type=int, help=f"patients the comparators are fitted to ({LINE_PATIENTS})")
+    parser.add_argument("--no-contours", action="store_true", help="leave out the contour reader, which is slow")
     parser.add_argument("--large", type=int, help="without --evaluate: further external patients (500; 0 for none)")
     parser.add_argument("--members", type=int, help="without --evaluate: networks in the ensemble (1, as the paper)")
     parser.add_argument("--seed", type=int, default=7)
-    parser.add_argument("--json", type=Path, help="metrics to write, a .md table beside it")
+    parser.add_argument("--json", type=Path, help="metrics to write; a .md table and a .svg picture beside it")
     parser.add_argument("--work", type=Path, help="folder to keep patients and training in (default: none is kept)")
     parser.add_argument("--processes", type=int, default=len(os.sched_getaffinity(0)), help="default: one a core")
     chosen = parser.parse_args(argv)
@@ -173,9 +205,16 @@ def _arguments(argv: list[str] | None) -> argparse.Namespace:
     for name in stray:
         if getattr(chosen, name) is not None:
             parser.error(f"--{name} is of no use {'with' if chosen.evaluate else 'without'} --evaluate")
-    for name, least in (("patients", 4), ("large", 0), ("members", 1), ("seed", 0), ("processes", 1)):
+    for name, least in (
+        ("patients", 4),
+        ("large", 0),
+        ("members", 1),
+        ("line_patients", 4),
+        ("seed", 0),
+        ("processes", 1),
+    ):
         if getattr(chosen, name) is not None and getattr(chosen, name) < least:
-            parser.error(f"--{name} must be {least} or more, found {getattr(chosen, name)}")
+            parser.error(f"--{name.replace('_', '-')} must be {least} or more, found {getattr(chosen, name)}")
     if chosen.json is not None and not chosen.json.parent.is_dir():
         parser.error(f"--json: there is no folder {chosen.json.parent}")
     return chosen
@@ -190,10 +229,11 @@ def main(argv: list[str] | None = None) -> int:
     torch.set_num_threads(1)
     try:
         with _workplace(chosen) as place:
-            document, table = _evaluate(chosen, place) if chosen.evaluate else _reproduce(chosen, place)
+            document, table, picture = _evaluate(chosen, place) if chosen.evaluate else _reproduce(chosen, place)
         path = chosen.json or Path("evaluation.json" if chosen.evaluate else "reproduction.json")
         path.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
         path.with_suffix(".md").write_text(table, encoding="utf-8")
+        path.with_suffix(".svg").write_text(picture, encoding="utf-8")
     except (ValueError, OSError) as error:
         logger.error("%s", error)
         return 1
@@ -203,25 +243,28 @@ def main(argv: list[str] | None = None) -> int:
 
 @contextmanager
 def _workplace(chosen: argparse.Namespace) -> Iterator[Workplace]:
+    settings = (chosen.seed, chosen.processes, chosen.line_patients or LINE_PATIENTS, not chosen.no_contours)
     if chosen.work is None:
         with tempfile.TemporaryDirectory(prefix="bmd_cnn_") as folder:
-            yield Workplace(Path(folder), chosen.seed, chosen.processes)
+            yield Workplace(Path(folder), *settings)
         return
     chosen.work.mkdir(parents=True, exist_ok=True)
-    yield Workplace(chosen.work, chosen.seed, chosen.processes)
+    yield Workplace(chosen.work, *settings)
 
 
-def _evaluate(chosen: argparse.Namespace, place: Workplace) -> tuple[dict[str, Any], str]:
+def _evaluate(chosen: argparse.Namespace, place: Workplace) -> tuple[dict[str, Any], str, str]:
     checkpoint = load(chosen.checkpoint or bundled())
     measured = evaluate(place, chosen.patients or 150, checkpoint)
-    return evaluation_document(measured, checkpoint, chosen.seed), evaluation_table(measured, checkpoint.name)
+    document = evaluation_document(measured, checkpoint, chosen.seed)
+    return document, evaluation_table(measured, checkpoint.name), evaluation_picture(measured)
 
 
-def _reproduce(chosen: argparse.Namespace, place: Workplace) -> tuple[dict[str, Any], str]:
+def _reproduce(chosen: argparse.Namespace, place: Workplace) -> tuple[dict[str, Any], str, str]:
     design = Design() if chosen.large is None else Design(large=chosen.large)
     config = paper_config(design, chosen.seed, chosen.members or 1)
     measured = reproduce(place, design, config)
-    return design_document(measured, design, config), design_table(measured)
+    picture = evaluation_picture(list(measured.values())[-1])
+    return design_document(measured, design, config), design_table(measured), picture
 
 
 if __name__ == "__main__":

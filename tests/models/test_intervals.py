@@ -3,7 +3,15 @@ import pytest
 from scipy import stats
 from sklearn.metrics import roc_auc_score
 
-from models.intervals import delong_sd, mean, osteoporosis_auc, pearson, share
+from models.intervals import (
+    delong_sd,
+    mean,
+    osteoporosis_auc,
+    paired_difference,
+    pearson,
+    root_mean_square,
+    share,
+)
 
 
 def test_r_comes_with_fishers_interval():
@@ -89,3 +97,26 @@ def test_share_has_wilsons_interval():
     found = share(np.arange(10) < 9)
 
     assert (found.value, found.low, found.high) == pytest.approx((0.9, 0.5958, 0.9821), abs=1e-4)
+
+
+def test_the_root_mean_square_lies_within_its_bounds():
+    found = root_mean_square(np.array([0.03, -0.03, 0.04, -0.04]))
+
+    assert found.value == pytest.approx(np.sqrt(0.00125))
+    assert 0.0 <= found.low < found.value < found.high
+
+
+def test_a_paired_difference_has_the_interval_of_its_mean():
+    values = np.random.default_rng(5).normal(1.0, 2.0, 400)
+
+    found = paired_difference(lambda own: float(values[own].mean()), 400)
+
+    student = mean(values)
+    assert found.value == pytest.approx(student.value)
+    assert (found.low, found.high) == pytest.approx((student.low, student.high), abs=0.02)
+
+
+def test_resamples_that_leave_the_difference_undefined_do_not_count():
+    found = paired_difference(lambda own: 1.0 if 0 in own else float("nan"), 3)
+
+    assert (found.value, found.low, found.high) == (1.0, 1.0, 1.0)

@@ -28,7 +28,7 @@ def work(tmp_path_factory):
 
 @pytest.fixture
 def place(work):
-    return Workplace(work, seed=3, processes=1)
+    return Workplace(work, seed=3, processes=1, line_patients=8, contours=False)
 
 
 def small_config():
@@ -70,6 +70,7 @@ def test_the_design_trains_and_measures_patients_of_both_institutions(place):
     assert (measured["internal"].n, measured["external"].n) == (12, 16)
     assert sorted(path.name for path in place.work.glob("*.npz")) == [
         "pairs-institution1-seed3-patients1to6.npz",
+        "pairs-institution1-seed3-patients500001to500008.npz",
         "pairs-institution1-seed3-patients7to18.npz",
         "pairs-institution2-seed3-patients1to16.npz",
     ]
@@ -87,28 +88,32 @@ def test_what_is_trained_is_not_trained_again(place, monkeypatch):
 def test_the_bundled_weights_read_patients_they_have_not_seen(place):
     measured = evaluate(place, 16, load(bundled()))
 
-    assert measured.cnn.r.value > 0.75
-    assert measured.ceiling.r.value > 0.99
+    assert measured.readers["cnn"].r.value > 0.75
+    assert measured.readers["ceiling"].r.value > 0.99
 
 
 def test_the_command_writes_and_prints_the_same_table(work, tmp_path, capsys):
     path = tmp_path / "evaluation.json"
 
-    status = main(["--evaluate", "--patients", "16", "--seed", "3", "--work", str(work), "--json", str(path)])
+    options = ["--evaluate", "--patients", "16", "--line-patients", "8", "--no-contours", "--seed", "3"]
+    status = main([*options, "--work", str(work), "--json", str(path)])
 
     document = json.loads(path.read_text())
     assert status == 0
     assert document["n"] == 16
     assert document["patients"].startswith("simulated")
     assert document["checkpoint_sha256"] == load(bundled()).sha256
+    assert {"r_hu_regression", "auc_gain", "mae_gain_low", "groups", "groups_beyond_limit"} <= document.keys()
     assert capsys.readouterr().out == path.with_suffix(".md").read_text()
+    assert path.with_suffix(".svg").read_text().count('r="2.5"') == 16
 
 
 def test_one_class_ends_the_command_in_one_line(tmp_path, caplog, monkeypatch):
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     path = tmp_path / "evaluation.json"
 
-    status = main(["--evaluate", "--patients", "4", "--seed", "2", "--processes", "1", "--json", str(path)])
+    options = ["--evaluate", "--patients", "4", "--line-patients", "4", "--no-contours", "--seed", "2"]
+    status = main([*options, "--processes", "1", "--json", str(path)])
 
     assert status == 1
     assert "AUC is undefined" in caplog.messages[-1]
@@ -121,6 +126,7 @@ def test_one_class_ends_the_command_in_one_line(tmp_path, caplog, monkeypatch):
         (["--patients", "100"], "--patients is of no use without --evaluate"),
         (["--evaluate", "--large", "5"], "--large is of no use with --evaluate"),
         (["--evaluate", "--patients", "3"], "--patients must be 4 or more, found 3"),
+        (["--line-patients", "3"], "--line-patients must be 4 or more, found 3"),
         (["--seed", "-1"], "--seed must be 0 or more"),
         (["--json", "no/such/folder/a.json"], "--json: there is no folder no/such/folder"),
     ],
