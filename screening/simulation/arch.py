@@ -10,6 +10,7 @@ from screening.simulation.vertebrae import Floats, VertebraShape, texture_blocks
 CORTEX_EDGE_MM = 2.0  # over which compact bone of the arch turns into cancellous bone
 SURFACE_MM = 0.8
 PEDICLE_LENGTH = 0.62  # of the canal's depth: there the pedicle meets lamina, facets and transverse process
+SACRAL_SPREAD = {"S1": 1.0, "S2": 0.65, "S3": 0.42}  # size of the wings relative to S1
 CANAL_TAPER = 0.5  # relative loss of width from the middle of the canal to its roof
 
 
@@ -95,7 +96,7 @@ def _sacral_depth(vertebra: VertebraShape, arch: Posterior, local: Frame) -> Flo
     height, back = vertebra.height_mm, vertebra.depth_mm / 2.0
     u, v, w = np.abs(local.u), local.v - back, local.w / height
     half_width = vertebra.outline_mm[0]
-    spread = {"S1": 1.0, "S2": 0.75, "S3": 0.5}[vertebra.level]
+    spread = SACRAL_SPREAD[vertebra.level]
     wing = _ellipsoid(
         u - half_width - 9.0 * spread,
         v - 0.15 * back,

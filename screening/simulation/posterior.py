@@ -11,12 +11,14 @@ from numpy.random import Generator
 
 from screening.simulation.cohort import Patient
 
-PEDICLE_GAP_MM = {"L5": 21.5, "L4": 18.0, "L3": 16.4, "L2": 15.5, "L1": 15.0, "T12": 14.0}  # midline to axis
-PEDICLE_WIDTH_MM = {"L5": 16.0, "L4": 11.5, "L3": 10.0, "L2": 8.8, "L1": 8.4}
-FACET_GAP_MM = {"L5": 20.0, "L4": 16.5, "L3": 15.0, "L2": 14.0, "L1": 13.5}  # midline to the articular pillar
-TRANSVERSE_REACH_MM = {"L5": 42, "L4": 41, "L3": 45, "L2": 41, "L1": 37, "T12": 24, "T11": 26, "T10": 28, "T9": 29}
+PEDICLE_GAP_MM = {"L5": 19.5, "L4": 17.5, "L3": 16.2, "L2": 15.5, "L1": 15.0, "T12": 14.0}  # midline to axis
+PEDICLE_WIDTH_MM = {"L5": 14.0, "L4": 11.0, "L3": 10.0, "L2": 8.8, "L1": 8.4}
+FACET_GAP_MM = {"L5": 19.0, "L4": 16.5, "L3": 15.0, "L2": 14.0, "L1": 13.5}  # midline to the articular pillar
+TRANSVERSE_REACH_MM = {"L5": 42, "L4": 41, "L3": 43, "L2": 40, "L1": 37, "T12": 24, "T11": 26, "T10": 28, "T9": 29}
 SOLIDITY = 1.5  # cancellous bone of the arch relative to the quality drawn: thick trabeculae between two tables
-CORTEX_MM, CORTEX_SD_MM = 2.3, 0.3  # thick enough to leave little cancellous bone in a lamina of 6.5 mm
+CORTEX_MM, CORTEX_SD_MM = 2.3, 0.3  # thick enough to leave little cancellous bone in a lamina
+SACRAL_CANCELLOUS = {"S1": 0.75, "S2": 0.4, "S3": 0.3}  # the wings hold much fat, more so further down
+SACRAL_CORTEX = 0.65  # the sacrum is a thin shell around loose cancellous bone
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +48,8 @@ class Posterior:
 
 def draw_posterior(level: str, patient: Patient, cortex_mg: float, cancellous_mg: float, rng: Generator) -> Posterior:
     """Draw the arch of one level; the densities are those of the patient's lumbar arches."""
-    size, lumbar, worn = patient.size, level.startswith("L"), patient.degeneration
+    size, worn = patient.size, patient.degeneration
+    lumbar, sacral = level.startswith("L"), level.startswith("S")
 
     def about(mean: float, relative_sd: float = 0.09) -> float:
         return float(mean * size * np.clip(1.0 + relative_sd * rng.normal(), 0.7, 1.35))
@@ -65,11 +68,11 @@ def draw_posterior(level: str, patient: Patient, cortex_mg: float, cancellous_mg
         spinous_mm=about(5.8, 0.15),
         spinous_drop=rng.uniform(0.05, 0.35) if lumbar else rng.uniform(0.5, 0.9),
         transverse_reach_mm=about(TRANSVERSE_REACH_MM.get(level, 40.0), 0.08),
-        transverse_mm=about(9.5 if level == "L5" else 4.4, 0.15),
+        transverse_mm=about(7.0 if level == "L5" else 4.4, 0.15),
         transverse_root_mm=about(9.0 if level == "L5" else 2.0),
         asymmetry=float(rng.normal(0.0, 0.03)),
         roughness_mm=rng.uniform(0.2, 0.8) * (0.6 + 0.8 * worn),
-        cortex_mm=float(np.clip(rng.normal(CORTEX_MM, CORTEX_SD_MM), 1.6, 3.2)),
+        cortex_mm=float(np.clip(rng.normal(CORTEX_MM, CORTEX_SD_MM), 1.6, 3.2)) * (SACRAL_CORTEX if sacral else 1.0),
         cortex_mg=cortex_mg,
-        cancellous_mg=cancellous_mg * (0.7 if level.startswith("S") else SOLIDITY),
+        cancellous_mg=cancellous_mg * SACRAL_CANCELLOUS.get(level, SOLIDITY),
     )

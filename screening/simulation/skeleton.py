@@ -14,12 +14,12 @@ from screening.simulation.vertebrae import Spine
 MARROW_HU = 0.0
 RIB_SHELL_MM = 1.5
 RIB_MG = (620.0, 170.0)  # mineral of shell and core, mg/cm3
-ILIUM_SHELL_MM = 1.8
+ILIUM_SHELL_MM = 2.2
 RIB_STEP_MM = 2.0
 ILIUM_REACH_MM = 140.0  # of the anterior spine from the midline at scale 1; the wing stays under the skin
 PIECE_MM = 14.0  # a section of a rib is painted as ovals of at most this length
 # Length along the arc and slope (drop per mm of arc behind the angle) by vertebra; a short or absent 12th rib is usual.
-RIB_LENGTH_MM = {"T12": (45.0, 150.0), "T11": (150.0, 230.0), "T10": (250.0, 320.0), "T9": (300.0, 360.0)}
+RIB_LENGTH_MM = {"T12": (60.0, 160.0), "T11": (150.0, 230.0), "T10": (250.0, 320.0), "T9": (300.0, 360.0)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +106,7 @@ def _draw_ilia(patient: Patient, spine: Spine, room_mm: float, rng: Generator) -
     scale = patient.size * (1.05 if patient.sex == "F" else 0.98) * (1.0 + 0.04 * rng.normal())
     scale = min(scale, room_mm / ILIUM_REACH_MM)
     angle, length = np.radians(rng.uniform(42.0, 60.0)), rng.uniform(58.0, 68.0)
-    thickness, core, shell = rng.uniform(8.0, 12.0), 0.75 * patient.attenuation_hu, rng.uniform(450.0, 650.0)
+    thickness, core, shell = rng.uniform(8.0, 12.0), 0.75 * patient.attenuation_hu, rng.uniform(500.0, 720.0)
     y = low.centre_mm[1] + rng.normal(10.0, 5.0)
     return tuple(
         Ilium(

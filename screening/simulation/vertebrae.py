@@ -26,16 +26,17 @@ MEASURED_LEVELS = ("L1", "L2", "L3", "L4")
 # Distance from each body centre to the next one cranial, mm (VerSe landmarks; sacrum and above T11 rounded).
 PITCH_MM = {"S3": 22, "S2": 25, "S1": 31, "L5": 31.7, "L4": 33.8, "L3": 34.1, "L2": 33.4, "L1": 31, "T12": 29.8,
             "T11": 27.5, "T10": 26.0}  # fmt: skip
-WIDTH_MM = {"S3": 24, "S2": 30, "S1": 49, "L5": 51, "L4": 48.5, "L3": 46, "L2": 44, "L1": 42.5, "T12": 40, "T11": 37,
+WIDTH_MM = {"S3": 24, "S2": 30, "S1": 48, "L5": 50, "L4": 47.5, "L3": 45, "L2": 43, "L1": 41.5, "T12": 40, "T11": 37,
             "T10": 34, "T9": 32}  # fmt: skip
 DEPTH_MM = {"S3": 12, "S2": 17, "S1": 32, "L5": 37, "L4": 37.5, "L3": 37, "L2": 36, "L1": 35, "T12": 32.5, "T11": 32,
             "T10": 31, "T9": 30}  # fmt: skip
-# Lean of the body axis to posterior on the way up, degrees: lordosis about 55 degrees between L1 and S1.
-LEAN_DEG = {"S3": -68, "S2": -58, "S1": -45, "L5": -18, "L4": -3, "L3": 6, "L2": 11, "L1": 13, "T12": 11, "T11": 6,
+# Lean of the body axis to posterior on the way up, degrees: lordosis about 60 degrees between L1 and S1.
+LEAN_DEG = {"S3": -70, "S2": -61, "S1": -50, "L5": -23, "L4": -5, "L3": 6, "L2": 11, "L1": 13, "T12": 11, "T11": 6,
             "T10": 2, "T9": -2}  # fmt: skip
 MALE_ARCH = 1.09  # mineral of the arch relative to that of women of the same size
 WORN_ARCH = 0.10  # further mineral of the arch at full degeneration
 LEVEL_OFFSET_HU = {"L1": 4.0, "L2": 0.0, "L3": -5.0, "L4": 1.0}  # L1 above L3 (236 and 227 HU in young women)
+SACRAL_END_PLATE = 0.5  # remnants between fused bodies
 TEXTURE_VOXEL_MM = 1.5
 TEXTURE_SIZE = 64
 
@@ -184,7 +185,7 @@ class _BoneQuality:
 
 
 def _leans_deg(rng: Generator) -> list[float]:
-    curve = float(np.clip(rng.normal(1.0, 0.18), 0.6, 1.4))  # sacral slope about 45 +- 8 degrees
+    curve = float(np.clip(rng.normal(1.0, 0.16), 0.7, 1.4))  # lumbosacral angle 19-36 degrees
     return [LEAN_DEG[level] * curve + rng.normal(0.0, 1.5) for level in LEVELS]
 
 
@@ -246,7 +247,7 @@ def _draw_vertebra(
         cortex_mm=quality.cortex_mm * rng.uniform(0.9, 1.1),
         cortex_mg=quality.cortex_mg * rng.uniform(0.92, 1.08),
         end_plate_mm=rng.uniform(0.8, 1.6),
-        end_plate_mg=quality.cortex_mg * rng.uniform(0.85, 1.2),
+        end_plate_mg=quality.cortex_mg * rng.uniform(0.85, 1.2) * (SACRAL_END_PLATE if sacral else 1.0),
         cancellous_mg=mineral * (1.0 + 1.2 * wedge),
         end_plate_gain=quality.end_plate_gain,
         texture=quality.texture,
