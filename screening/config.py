@@ -4,7 +4,7 @@ import tomllib
 from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Final, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
@@ -26,6 +26,11 @@ class _Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
+# Both readers see the same bone and differ by 5 HU on it (simulated patients, 95 %). 25 HU are 0.06 g/cm2, half a
+# T-score: then one of them read cortex, a vessel, an island or another structure.
+READERS_DISAGREE_HU: Final = 25.0
+
+
 class PredictionSettings(_Section):
     """How slice readings become a patient's value."""
 
@@ -34,6 +39,11 @@ class PredictionSettings(_Section):
     reference: ReferenceName = Field("hologic_l1_l4_female", description="Reference population of the T-score.")
     allow_uncertain_levels: bool = Field(
         False, description="Measure although level names are uncertain, with a warning."
+    )
+    readers_disagree_hu: float = Field(
+        READERS_DISAGREE_HU,
+        gt=0,
+        description="A level in which network and region of interest differ by more (HU at 120 kVp) is for review.",
     )
 
     def reference_population(self) -> Reference:

@@ -6,16 +6,19 @@ input -> slice BMD -> patient BMD. `outcome_of` turns whatever happens into a va
 
 import time
 import traceback
+from collections.abc import Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Final
+
+import numpy as np
 
 from screening.archive.index import Instance, Series, Study, age_at_study_years
 from screening.config import Settings
 from screening.errors import Excluded, Exclusion
 from screening.imaging.attenuation import contrast_facts, is_enhanced, measure_trabecular, tissue_anchors
 from screening.imaging.eligibility import SeriesExclusion, judge_series, stated_phase
-from screening.imaging.evidence import LevelEvidence, evidence_png
+from screening.imaging.evidence import AttentionMap, LevelEvidence, evidence_png
 from screening.imaging.hounsfield import Volume, read_volume
 from screening.imaging.lumbar import LevelCertainty, Localizer, LumbarSpine, Vertebra
 from screening.imaging.model_input import KvpScale, crops, kvp_scale
@@ -103,11 +106,13 @@ def read_series(series: Series, localizer: Localizer, predictor: Predictor, sett
     if seen and not settings.eligibility.allow_enhanced:
         raise Excluded(Exclusion.CONTRAST, contrast_facts(anchors))
     scale = kvp_scale(volume.kvp_kv)
+    levels = [read_level(volume, vertebra, predictor, scale.factor) for vertebra in spine.vertebrae]
     patient = patient_bmd(
-        [read_level(volume, vertebra, predictor, scale.factor) for vertebra in spine.vertebrae],
+        [level for level, _ in levels],
         reference=settings.prediction.reference_population(),
         interval_half_width_g_cm2=predictor.facts.interval_half_width_g_cm2,
         age_years=age_at_study_years(series.first),
+        readers_disagree_hu=settings.prediction.readers_disagree_hu,
         hu_scale=scale.factor,
     )
     return SeriesReading(
@@ -116,14 +121,19 @@ def read_series(series: Series, localizer: Localizer, predictor: Predictor, sett
         patient=patient,
         contrast_enhanced=bool(enhanced),
         warnings=patient.warnings + _study_warnings(series.first, spine, scale, enhanced),
-        evidence_png=evidence_png(volume, _shown(patient)),
+        evidence_png=evidence_png(volume, _shown(patient, [attention for _, attention in levels])),
     )
 
 
-def read_level(volume: Volume, vertebra: Vertebra, predictor: Predictor, hu_scale: float) -> LevelBmd:
-    """Read one vertebra with the network and with the region of interest."""
+def read_level(
+    volume: Volume, vertebra: Vertebra, predictor: Predictor, hu_scale: float
+) -> tuple[LevelBmd, AttentionMap]:
+    """Read one vertebra with network and region of interest; keep where the network looked in the middle slab."""
     cut = crops(volume, vertebra, predictor.facts.input_spec, hu_scale)
-    return level_bmd(vertebra, measure_trabecular(volume, vertebra), slabs_of(predictor(cut.hu), cut.z_mm))
+    predictions = predictor(cut.hu)
+    middle = int(np.abs(cut.z_mm - vertebra.centre_mm[2]).argmin())
+    looked = AttentionMap(predictions.attention[middle], cut.centre_mm[middle], cut.pixel_mm * cut.hu.shape[-1])
+    return level_bmd(vertebra, measure_trabecular(volume, vertebra), slabs_of(predictions, cut.z_mm)), looked
 
 
 def study_exclusion(reading: StudyReading) -> SeriesExclusion:
@@ -150,10 +160,11 @@ def _not_needed(series: Series) -> SeriesExclusion:
     return SeriesExclusion(series.series_instance_uid, Exclusion.BETTER_SERIES_CHOSEN, "")
 
 
-def _shown(patient: PatientBmd) -> tuple[LevelEvidence, ...]:
+def _shown(patient: PatientBmd, looked: Sequence[AttentionMap]) -> tuple[LevelEvidence, ...]:
+    """Pair the judged levels with their maps; judging keeps the order."""
     return tuple(
-        LevelEvidence(level.vertebra, level.trabecular, level.bmd_g_cm2, level.problem is None)
-        for level in patient.levels
+        LevelEvidence(level.vertebra, level.trabecular, level.bmd_g_cm2, level.problem is None, attention)
+        for level, attention in zip(patient.levels, looked, strict=True)
     )
 
 

@@ -185,7 +185,11 @@ def show_picture(result: dict[str, Any]) -> None:
     if picture is None:
         st.warning("The evidence picture is not in the evidence folder. Do not act on a number without evidence.")
         return
-    st.image(picture, caption="The axial slices that were read, with their regions of interest, and the sagittal view")
+    st.image(
+        picture,
+        caption="The axial slices that were read, with their regions of interest and where the network looked, and the "
+        "sagittal view",
+    )
 
 
 def show_criteria(criteria: dict[str, Any], headline: queries.Headline) -> None:

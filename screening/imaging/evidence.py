@@ -1,17 +1,18 @@
 """Volume and readings -> one picture per study that shows a clinician what was measured where.
 
 Left the curved sagittal reformat along the vertebral bodies with level names and end plates, right one axial section
-per level with the region of interest outlined. Radiological view: the patient's right side is on the left. No patient
-data is drawn.
+per level with the region of interest and the place where the network looked outlined. Radiological view: the patient's
+right side is on the left. No patient data is drawn.
 """
 
 import io
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
-from scipy.ndimage import map_coordinates
+from scipy.ndimage import binary_erosion, map_coordinates
 
 from screening.imaging.attenuation import TrabecularReading
 from screening.imaging.enhancement import body_axis_mm
@@ -32,12 +33,24 @@ SAGITTAL_MARGIN_MM = 25.0  # above and below the outermost end plates
 END_PLATE_HALF_MM = 17.0
 CAPTION_PX = 26
 FONT_PX = 15
+ATTENTION_SHARE = 0.8  # of the network's attention lies inside its outline
+ATTENTION_LINE_PX = 2
 PALETTE_GREYS, PALETTE_SHADES = 96, 16  # fewer colours make half the size, and many thousand pictures are stored
 # Okabe-Ito: told apart by every colour vision
 USED_COLOUR = (86, 180, 233)
 UNUSED_COLOUR = (230, 159, 0)
+ATTENTION_COLOUR = (204, 121, 167)
 TEXT_COLOUR = (240, 240, 240)
 BACKGROUND = (16, 16, 16)
+
+
+@dataclass(frozen=True, slots=True)
+class AttentionMap:
+    """Where the network looked in one axial slab, along rows and columns of the volume."""
+
+    weight: NDArray[np.float32]  # (n, n), sums to 1
+    centre_mm: NDArray[np.float64]  # (3,) patient position of the map's middle
+    edge_mm: float  # length of the side of the square that the map covers
 
 
 class LevelEvidence(NamedTuple):
@@ -47,6 +60,7 @@ class LevelEvidence(NamedTuple):
     reading: TrabecularReading
     bmd_g_cm2: float | None
     used: bool
+    attention: AttentionMap | None = None
 
     @property
     def colour(self) -> tuple[int, int, int]:
@@ -54,23 +68,23 @@ class LevelEvidence(NamedTuple):
         return USED_COLOUR if self.used else UNUSED_COLOUR
 
 
-def evidence_png(volume: Volume, readings: tuple[tuple[Vertebra, TrabecularReading, float | None, bool], ...]) -> bytes:
+def evidence_png(volume: Volume, levels: tuple[LevelEvidence, ...]) -> bytes:
     """Draw the picture of one study as PNG.
 
     Args:
         volume: the series that was measured.
-        readings: vertebra, reading, BMD in g/cm2 and whether it was used, at least one, cranial first.
+        levels: what was read, at least one level, cranial first.
     """
-    levels = tuple(LevelEvidence(*reading) for reading in readings)
     columns = 1 if len(levels) == 1 else 2 if len(levels) <= 4 else 3
     rows = -(-len(levels) // columns)
     height = rows * (TILE_PX + CAPTION_PX)
     sagittal = _sagittal(volume, levels, height)
-    sheet = Image.new("RGB", (sagittal.width + columns * TILE_PX, height), BACKGROUND)
+    sheet = Image.new("RGB", (sagittal.width + columns * TILE_PX, height + CAPTION_PX), BACKGROUND)
     sheet.paste(sagittal, (0, 0))
     for i, level in enumerate(levels):
         corner = (sagittal.width + i % columns * TILE_PX, i // columns * (TILE_PX + CAPTION_PX))
         sheet.paste(_axial_tile(volume, level), corner)
+    _draw_legend(sheet, levels)
     buffer = io.BytesIO()
     sheet.quantize(palette=_palette(), dither=Image.Dither.NONE).save(buffer, format="PNG")
     return buffer.getvalue()
@@ -80,7 +94,8 @@ def _palette() -> Image.Image:
     """Greys, and shades of the marks for their smoothed edges."""
     greys = np.linspace(0, 255, PALETTE_GREYS)[:, None] * np.ones(3)
     shades = [
-        np.linspace(0.3, 1, PALETTE_SHADES)[:, None] * np.array(colour) for colour in (USED_COLOUR, UNUSED_COLOUR)
+        np.linspace(0.3, 1, PALETTE_SHADES)[:, None] * np.array(colour)
+        for colour in (USED_COLOUR, UNUSED_COLOUR, ATTENTION_COLOUR)
     ]
     palette = Image.new("P", (1, 1))
     palette.putpalette(np.rint(np.concatenate([greys, *shades])).astype(np.uint8).tobytes())
@@ -99,6 +114,9 @@ def _axial_tile(volume: Volume, level: LevelEvidence) -> Image.Image:
     )
     tile = Image.new("RGB", (TILE_PX, TILE_PX + CAPTION_PX), BACKGROUND)
     tile.paste(_windowed(picture), (0, CAPTION_PX))
+    if level.attention is not None:
+        looked = _attention_outline(volume, level.attention, rows, columns)
+        tile.paste(ATTENTION_COLOUR, (0, CAPTION_PX), Image.fromarray(looked))
     outline = (volume.index(level.reading.outline_mm)[:, 1:] - [rows[0], columns[0]]) * volume.spacing_mm[1:] / pixel_mm
     corners = [(column, row + CAPTION_PX) for row, column in outline.tolist()]
     draw = ImageDraw.Draw(tile)
@@ -106,6 +124,43 @@ def _axial_tile(volume: Volume, level: LevelEvidence) -> Image.Image:
     draw.text((8, 4), caption(level), fill=level.colour, font=ImageFont.load_default(FONT_PX))
     draw.text((6, CAPTION_PX + 4), "R", fill=TEXT_COLOUR, font=ImageFont.load_default(FONT_PX))
     return tile
+
+
+def _attention_outline(volume: Volume, attention: AttentionMap, rows: Floats, columns: Floats) -> NDArray[np.bool_]:
+    """Rim of the smallest region that holds `ATTENTION_SHARE` of the attention, at rows x columns of the slice."""
+    count = len(attention.weight)
+    middle = volume.index(attention.centre_mm)
+    per_pixel = count / attention.edge_mm
+    down, right = (
+        (places - middle[axis]) * volume.spacing_mm[axis] * per_pixel + (count - 1) / 2
+        for axis, places in ((1, rows), (2, columns))
+    )
+    weight = map_coordinates(attention.weight, np.meshgrid(down, right, indexing="ij"), order=1, output=np.float64)
+    ordered = np.sort(weight, axis=None)[::-1]
+    share = np.cumsum(ordered)
+    least = ordered[np.searchsorted(share, ATTENTION_SHARE * share[-1])]
+    region = weight >= 0.999 * max(least, np.finfo(np.float64).tiny)  # equal weights differ after interpolation
+    rim: NDArray[np.bool_] = region & ~binary_erosion(region, iterations=ATTENTION_LINE_PX)
+    return rim
+
+
+def _draw_legend(sheet: Image.Image, levels: tuple[LevelEvidence, ...]) -> None:
+    """Say at the foot what the outlines mean."""
+    draw = ImageDraw.Draw(sheet)
+    font = ImageFont.load_default(FONT_PX)
+    x = 8.0
+    for colour, text, shown in (
+        (USED_COLOUR, "region of interest (HU)", any(level.used for level in levels)),
+        (UNUSED_COLOUR, "region of interest, level not used", any(not level.used for level in levels)),
+        (
+            ATTENTION_COLOUR,
+            f"where the network looked ({ATTENTION_SHARE:.0%})",
+            any(level.attention is not None for level in levels),
+        ),
+    ):
+        if shown:
+            draw.text((x, sheet.height - CAPTION_PX + 4), text, fill=colour, font=font)
+            x += draw.textlength(text, font=font) + 24
 
 
 def caption(level: LevelEvidence) -> str:

@@ -30,8 +30,6 @@ MINIMUM_LEVELS: Final = 2
 OUTLIER_T: Final = 1.0
 # A slab whose own standard deviation is near one T-score (0.11 g/cm2) cannot place a patient.
 MAXIMUM_SLAB_SD_G_CM2: Final = 0.10
-# The network and the region of interest read the same bone: further apart, one of them read something else.
-READERS_DISAGREE_HU: Final = 25.0
 # T-scores are for people of 50 and over (ISCD official positions, adult).
 T_SCORE_AGE_YEARS: Final = 50.0
 INTERVAL_COVERAGE: Final = 0.90
@@ -91,6 +89,7 @@ class PatientBmd:
     osteoporosis_probability: float
     band: Band
     reference: Reference
+    disagreeing_levels: tuple[str, ...]  # used levels in which network and region of interest read different bone
     warnings: tuple[str, ...]
 
     @property
@@ -106,9 +105,12 @@ def slabs_of(predictions: SlicePredictions, z_mm: NDArray[np.float64]) -> tuple[
 
 
 def level_bmd(vertebra: Vertebra, trabecular: TrabecularReading, slabs: Sequence[SlabBmd]) -> LevelBmd:
-    """Average the slabs that the network is sure of; with none, the level is uncertain and shows the mean of all."""
+    """Take the median of the slabs that the network is sure of; with none, of all, and the level is uncertain.
+
+    The median of three is not moved by one slab through a bone island, a vein or an end plate.
+    """
     sure = [slab for slab in slabs if slab.sd_g_cm2 <= MAXIMUM_SLAB_SD_G_CM2]
-    averaged = sure or slabs
+    counted = sure or slabs
     problem = None if sure else LevelProblem.UNCERTAIN_READING
     if vertebra.level not in DXA_LEVELS:
         problem = LevelProblem.NOT_A_DXA_LEVEL
@@ -116,9 +118,9 @@ def level_bmd(vertebra: Vertebra, trabecular: TrabecularReading, slabs: Sequence
         vertebra=vertebra,
         trabecular=trabecular,
         slabs=tuple(slabs),
-        bmd_g_cm2=float(np.mean([slab.bmd_g_cm2 for slab in averaged])),
-        sd_g_cm2=float(np.mean([slab.sd_g_cm2 for slab in averaged])),
-        attended_hu=float(np.mean([slab.attended_hu for slab in averaged])),
+        bmd_g_cm2=float(np.median([slab.bmd_g_cm2 for slab in counted])),
+        sd_g_cm2=float(np.median([slab.sd_g_cm2 for slab in counted])),
+        attended_hu=float(np.median([slab.attended_hu for slab in counted])),
         problem=problem,
     )
 
@@ -129,11 +131,18 @@ def patient_bmd(
     reference: Reference,
     interval_half_width_g_cm2: float,
     age_years: float | None,
+    readers_disagree_hu: float,
     hu_scale: float = 1.0,
 ) -> PatientBmd:
     """Average the usable levels L1 to L4 and place the mean against the reference.
 
-    `hu_scale` is the kVp factor that brings attenuation as acquired to 120 kVp.
+    Args:
+        levels: every body that was read.
+        reference: population of the T-score.
+        interval_half_width_g_cm2: of the 90 % prediction interval.
+        age_years: at the study; None where not known.
+        readers_disagree_hu: a level whose two readings are further apart calls for review.
+        hu_scale: kVp factor that brings attenuation as acquired to 120 kVp.
 
     Raises:
         Excluded: fewer than two usable levels.
@@ -145,6 +154,7 @@ def patient_bmd(
         raise Excluded(Exclusion.TOO_FEW_LEVELS, f"usable levels {len(used)} of {MINIMUM_LEVELS} needed: {problems}")
     bmd = float(np.mean([level.bmd_g_cm2 for level in used]))
     t = t_score(bmd, reference)
+    disagreeing = tuple(level for level in used if _readers_apart_hu(level, hu_scale) > readers_disagree_hu)
     return PatientBmd(
         levels=judged,
         bmd_g_cm2=bmd,
@@ -156,7 +166,8 @@ def patient_bmd(
         osteoporosis_probability=_osteoporosis_probability(bmd, interval_half_width_g_cm2, reference),
         band=band(t, t_score(bmd - interval_half_width_g_cm2, reference)),
         reference=reference,
-        warnings=_level_warnings(judged, reference, hu_scale),
+        disagreeing_levels=tuple(level.vertebra.level for level in disagreeing),
+        warnings=_disagreement_warnings(disagreeing, hu_scale) + _level_warnings(used, reference),
     )
 
 
@@ -189,15 +200,23 @@ def _distance_t(level: LevelBmd, usable: Sequence[LevelBmd], reference: Referenc
     return abs(level.bmd_g_cm2 - float(np.median(others))) / reference.sd_g_cm2
 
 
-def _level_warnings(levels: Sequence[LevelBmd], reference: Reference, hu_scale: float) -> tuple[str, ...]:
-    used = [level for level in levels if level.problem is None]
-    values = [level.bmd_g_cm2 for level in used]
-    warnings = [
-        f"{level.vertebra.level}: network and region of interest differ by more than {READERS_DISAGREE_HU:.0f} HU"
-        for level in used
-        if abs(level.attended_hu - level.trabecular.median_hu * hu_scale) > READERS_DISAGREE_HU
-    ]
-    if len(used) == MINIMUM_LEVELS and np.ptp(values) > OUTLIER_T * reference.sd_g_cm2:
+def _readers_apart_hu(level: LevelBmd, hu_scale: float) -> float:
+    """Difference of the two readings at 120 kVp; what lies below water hardly depends on the voltage."""
+    roi_hu = level.trabecular.median_hu
+    return abs(level.attended_hu - (roi_hu * hu_scale if roi_hu > 0 else roi_hu))
+
+
+def _disagreement_warnings(levels: Sequence[LevelBmd], hu_scale: float) -> tuple[str, ...]:
+    return tuple(
+        f"for review: network and region of interest differ by {_readers_apart_hu(level, hu_scale):.1f} HU "
+        f"in {level.vertebra.level}"
+        for level in levels
+    )
+
+
+def _level_warnings(used: Sequence[LevelBmd], reference: Reference) -> tuple[str, ...]:
+    warnings = []
+    if len(used) == MINIMUM_LEVELS and np.ptp([level.bmd_g_cm2 for level in used]) > OUTLIER_T * reference.sd_g_cm2:
         warnings.append("the two usable levels differ by more than 1.0 T-score")
     if len(used) < len(DXA_LEVELS):
         warnings.append(f"mean of {len(used)} of 4 levels")

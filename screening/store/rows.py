@@ -241,6 +241,7 @@ def _study_bmd(read: ReadStudy, measured: SeriesReading) -> Row:
         "band": str(patient.band),
         "level_certainty": str(measured.spine.certainty),
         "contrast_enhanced": measured.contrast_enhanced,
+        "readers_disagree": bool(patient.disagreeing_levels),
         "warnings": list(measured.warnings),
         "evidence_file": read.evidence_file,
     }

@@ -286,6 +286,8 @@ CREATE TABLE IF NOT EXISTS study_bmd (
     evidence_file          VARCHAR NOT NULL,
     PRIMARY KEY (study_instance_uid, checkpoint_sha256)
 );
+-- A database made before this column was there gets it here.
+ALTER TABLE study_bmd ADD COLUMN IF NOT EXISTS readers_disagree BOOLEAN;
 COMMENT ON TABLE study_bmd IS 'One row a measured study: the patient''s BMD_CNN at that date.';
 COMMENT ON COLUMN study_bmd.study_instance_uid IS 'StudyInstanceUID (0020,000D).';
 COMMENT ON COLUMN study_bmd.checkpoint_sha256 IS 'The checkpoint, see table model.';
@@ -304,8 +306,9 @@ COMMENT ON COLUMN study_bmd.osteoporosis_probability IS 'Probability that the ar
 COMMENT ON COLUMN study_bmd.band IS 'likely: T <= -2.5, that is probability at least one half; indeterminate: not likely, but the interval reaches the cut; else not_flagged, which does not mean normal.';
 COMMENT ON COLUMN study_bmd.level_certainty IS 'Whether the level names can be relied on.';
 COMMENT ON COLUMN study_bmd.contrast_enhanced IS 'Whether the series was contrast-enhanced and measured because the site allows it.';
+COMMENT ON COLUMN study_bmd.readers_disagree IS 'For review: in a used level, network and region of interest differ by more than prediction.readers_disagree_hu; NULL where read before this was stored.';
 COMMENT ON COLUMN study_bmd.warnings IS 'What a reader must know before using the number.';
-COMMENT ON COLUMN study_bmd.evidence_file IS 'PNG under the evidence folder: the axial slices that were read with their regions of interest.';
+COMMENT ON COLUMN study_bmd.evidence_file IS 'PNG under the evidence folder: the axial slices that were read with their regions of interest and where the network looked.';
 
 CREATE TABLE IF NOT EXISTS dxa (
     patient_id             VARCHAR NOT NULL,

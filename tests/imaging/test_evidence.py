@@ -6,7 +6,18 @@ import pytest
 from PIL import Image
 
 from screening.imaging.attenuation import TrabecularReading
-from screening.imaging.evidence import UNUSED_COLOUR, USED_COLOUR, LevelEvidence, caption, evidence_png
+from screening.imaging.evidence import (
+    ATTENTION_COLOUR,
+    CAPTION_PX,
+    TILE_MM,
+    TILE_PX,
+    UNUSED_COLOUR,
+    USED_COLOUR,
+    AttentionMap,
+    LevelEvidence,
+    caption,
+    evidence_png,
+)
 from screening.imaging.hounsfield import Volume
 from screening.imaging.lumbar import Vertebra
 
@@ -22,10 +33,17 @@ def volume():
     return Volume(hu, (2.5, 1.0, 1.0), (-80.0, -60.0, -30.0), UPRIGHT, 2.5, 120.0)
 
 
-def level(name, z, bmd=0.88, used=True):
+def looked_at(rows, columns, z):
+    """Attention spread evenly over some pixels of 2.5 mm around the body's centre."""
+    weight = np.zeros((32, 32), np.float32)
+    weight[rows, columns] = 1
+    return AttentionMap(weight / weight.sum(), np.array([0.0, 0, z]), 80.0)
+
+
+def level(name, z, bmd=0.88, used=True, attention=None):
     square = np.array([[-9.0, -6, z], [9, -6, z], [9, 6, z], [-9, 6, z]])
     reading = TrabecularReading(105.4, 20.0, 104.0, 216.0, 33.0, square)
-    return LevelEvidence(Vertebra(name, (0.0, 0.0, z), z + 13, z - 13, 1.0), reading, bmd, used)
+    return LevelEvidence(Vertebra(name, (0.0, 0.0, z), z + 13, z - 13, 1.0), reading, bmd, used, attention)
 
 
 def levels(count, **changes):
@@ -84,17 +102,57 @@ def test_levels_at_the_edge_of_the_volume_are_drawn(volume):
     assert opened(evidence_png(volume, outside)).size > 0
 
 
-def test_plain_tuples_are_enough(volume):
-    plain = tuple(tuple(given) for given in levels(2))
+def tile_marks(volume, attention):
+    """Rows and columns of the marked pixels in the tile of a single level."""
+    picture = opened(evidence_png(volume, (level("L1", 34.0, attention=attention),)))
+    tile = picture[CAPTION_PX : CAPTION_PX + TILE_PX, -TILE_PX:]
+    return np.nonzero(np.abs(tile - ATTENTION_COLOUR).max(axis=-1) < 3)
 
-    assert evidence_png(volume, plain) == evidence_png(volume, levels(2))
+
+def test_the_place_the_network_looked_at_is_outlined(volume):
+    rows, columns = tile_marks(volume, looked_at(slice(18, 26), slice(4, 12), 34.0))
+
+    px_per_mm = TILE_PX / TILE_MM
+    body_row, body_column = TILE_PX / 2 - 14.0 * px_per_mm, TILE_PX / 2
+    assert rows.mean() == pytest.approx(body_row + 15.0 * px_per_mm, abs=4)
+    assert columns.mean() == pytest.approx(body_column - 20.0 * px_per_mm, abs=4)
+    assert np.ptp(rows) == pytest.approx(20.0 * px_per_mm, abs=8)
+
+
+def test_what_lies_inside_the_outline_stays_visible(volume):
+    rows, columns = tile_marks(volume, looked_at(slice(10, 22), slice(10, 22), 34.0))
+
+    centre = (np.abs(rows - rows.mean()) < 20) & (np.abs(columns - columns.mean()) < 20)
+    assert not centre.any()
+
+
+def test_a_network_that_does_not_tell_where_it_looked_marks_nothing(volume):
+    assert len(tile_marks(volume, None)[0]) == 0
+
+
+def test_attention_in_one_place_and_attention_everywhere_are_drawn(volume):
+    everywhere = looked_at(slice(0, 32), slice(0, 32), 34.0)
+    point = looked_at(slice(16, 17), slice(16, 17), 34.0)
+
+    assert len(tile_marks(volume, point)[0]) > 0
+    assert len(tile_marks(volume, everywhere)[0]) > 0
+
+
+def test_the_legend_names_what_is_drawn(volume):
+    plain = opened(evidence_png(volume, levels(1)))
+    shown = opened(evidence_png(volume, levels(1, attention=looked_at(slice(12, 20), slice(12, 20), 102.0))))
+
+    assert share_of(plain[-CAPTION_PX:], USED_COLOUR) > 0
+    assert share_of(plain[-CAPTION_PX:], ATTENTION_COLOUR) == 0
+    assert share_of(shown[-CAPTION_PX:], ATTENTION_COLOUR) > 0
 
 
 def test_a_picture_of_four_levels_stays_small(volume):
     noisy = np.random.default_rng(3).normal(60, 40, volume.hu.shape).astype(np.int16)
     given = Volume(noisy, volume.spacing_mm, volume.origin_mm, UPRIGHT, 2.5, 120.0)
+    looked = looked_at(slice(10, 22), slice(10, 22), 34.0)
 
-    assert len(evidence_png(given, levels(4))) < 400_000
+    assert len(evidence_png(given, levels(4, attention=looked))) < 400_000
 
 
 def test_nothing_is_written_to_disk(volume, tmp_path, monkeypatch):

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from screening.config import READERS_DISAGREE_HU
 from screening.errors import Excluded, Exclusion
 from screening.imaging.attenuation import TrabecularReading
 from screening.imaging.lumbar import Vertebra
@@ -27,8 +28,17 @@ def a_level(name: str, bmd: float, sd: float = 0.03, roi_hu: float = 100.0, atte
     return level_bmd(vertebra, roi, [SlabBmd(z, bmd, sd, attended_hu, 33.0) for z in (-5.0, 0.0, 5.0)])
 
 
-def a_patient(levels: list[LevelBmd], age_years: float | None = 70.0, half_width: float = 0.1) -> PatientBmd:
-    return patient_bmd(levels, reference=HOLOGIC, interval_half_width_g_cm2=half_width, age_years=age_years)
+def a_patient(
+    levels: list[LevelBmd], age_years: float | None = 70.0, half_width: float = 0.1, hu_scale: float = 1.0
+) -> PatientBmd:
+    return patient_bmd(
+        levels,
+        reference=HOLOGIC,
+        interval_half_width_g_cm2=half_width,
+        age_years=age_years,
+        readers_disagree_hu=READERS_DISAGREE_HU,
+        hu_scale=hu_scale,
+    )
 
 
 def test_the_patient_is_the_mean_of_the_levels() -> None:
@@ -112,9 +122,55 @@ def test_no_category_under_fifty_or_at_unknown_age(age: float | None, has_catego
     assert (patient.category is not None) == has_category
 
 
-def test_disagreeing_readers_are_said() -> None:
-    warnings = a_patient([a_level("L1", 0.8, attended_hu=126.0), a_level("L2", 0.8)]).warnings
-    assert "L1: network and region of interest differ by more than 25 HU" in warnings
+@pytest.mark.parametrize(("attended_hu", "disagreeing"), [(125.0, ()), (125.1, ("L1",)), (75.0, ()), (74.9, ("L1",))])
+def test_readers_that_differ_by_more_than_25_hu_call_for_review(
+    attended_hu: float, disagreeing: tuple[str, ...]
+) -> None:
+    patient = a_patient([a_level("L1", 0.8, attended_hu=attended_hu), a_level("L2", 0.8)])
+
+    assert patient.disagreeing_levels == disagreeing
+    said = "for review: network and region of interest differ by 25.1 HU in L1"
+    assert (said in patient.warnings) == bool(disagreeing)
+
+
+@pytest.mark.parametrize(("hu_scale", "disagreeing"), [(0.80, ("L1", "L2")), (1.0, ())])
+def test_readers_are_compared_at_120_kv(hu_scale: float, disagreeing: tuple[str, ...]) -> None:
+    levels = [a_level(name, 0.8, roi_hu=150.0, attended_hu=150.0) for name in ("L1", "L2")]
+
+    assert a_patient(levels, hu_scale=hu_scale).disagreeing_levels == disagreeing
+
+
+def test_marrow_below_water_is_not_scaled() -> None:
+    levels = [a_level(name, 0.4, roi_hu=-60.0, attended_hu=-60.0) for name in ("L1", "L2")]
+
+    assert a_patient(levels, hu_scale=0.5).disagreeing_levels == ()
+
+
+def test_a_level_that_does_not_count_calls_for_no_review() -> None:
+    levels = [a_level("L1", 0.8), a_level("L2", 0.8), a_level("L5", 0.8, attended_hu=300.0)]
+
+    assert a_patient(levels).disagreeing_levels == ()
+
+
+def test_one_slab_through_something_else_does_not_move_the_level() -> None:
+    vertebra = Vertebra("L1", (0.0, 0.0, 0.0), 15.0, -15.0, 0.9)
+    roi = TrabecularReading(100.0, 30.0, 100.0, 300.0, 33.0, np.zeros((3, 3)))
+    island = SlabBmd(5.0, 1.4, 0.05, 320.0, 33.0)
+
+    level = level_bmd(
+        vertebra, roi, [SlabBmd(-5.0, 0.80, 0.03, 90.0, 33.0), SlabBmd(0.0, 0.82, 0.03, 95.0, 33.0), island]
+    )
+
+    assert (level.bmd_g_cm2, level.attended_hu) == pytest.approx((0.82, 95.0))
+
+
+def test_two_slabs_are_averaged() -> None:
+    vertebra = Vertebra("L1", (0.0, 0.0, 0.0), 15.0, -15.0, 0.9)
+    roi = TrabecularReading(100.0, 30.0, 100.0, 300.0, 33.0, np.zeros((3, 3)))
+
+    level = level_bmd(vertebra, roi, [SlabBmd(-3.0, 0.8, 0.03, 90.0, 33.0), SlabBmd(3.0, 0.9, 0.03, 100.0, 33.0)])
+
+    assert level.bmd_g_cm2 == pytest.approx(0.85)
 
 
 def test_slabs_pair_predictions_with_heights() -> None:

@@ -40,6 +40,7 @@ SELECT
     ranked.attenuation_hu,
     ranked.level_certainty,
     ranked.contrast_enhanced,
+    ranked.readers_disagree,
     ranked.warnings,
     ranked.evidence_file,
     ranked.checkpoint_sha256,
