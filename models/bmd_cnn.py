@@ -7,6 +7,10 @@ body. Their product is the *areal attenuation*: attenuation times depth over 33 
 the mineral that an AP projection would see. The affine from areal attenuation to areal BMD in g/cm2 is a
 `Calibration`, kept outside of the weights, so a site can refit it without retraining.
 
+A small encoder of its own reads what a projection holds beyond the cancellous bone: cortex, arch, facets. It shares
+nothing with the rest, so it learns from slices whose BMD is known and leaves attenuation and depth as they are, and it
+is bounded, so on a picture unlike those it has learned from it errs by little.
+
 The network is ours. The sizes, augmentation families and validation design around it follow Yasaka et al.,
 Eur Radiol 2020;30:3549, doi 10.1007/s00330-020-06677-0.
 """
@@ -34,6 +38,7 @@ class NetworkConfig:
     bone_window_hu: tuple[float, float] = (0.0, 300.0)  # trabecular bone
     depth_range: float = 0.5  # the depth head reads 33 mm * (1 +- this)
     beyond_hu: float = 20.0  # the most that is added for mineral beyond attenuation * depth, about 0.05 g/cm2
+    beyond_channels: tuple[int, int, int] | None = (12, 24, 32)  # of the encoder that reads it; None: the main one does
     sd_range_hu: tuple[float, float] = (2.0, 160.0)  # 0.005 to 0.4 g/cm2
 
 
@@ -64,23 +69,23 @@ def areal_bmd(reading: Reading, calibration: Calibration) -> tuple[Tensor, Tenso
 
 
 class BmdCnn(nn.Module):
-    """Attention ROI reader, about 150 thousand parameters."""
+    """Attention ROI reader, about 180 thousand parameters."""
 
     def __init__(self, config: NetworkConfig) -> None:
         super().__init__()
         self.config = config
         narrow, middle, wide = config.channels
-        self.down1 = nn.Sequential(conv(2, narrow, stride=2), conv(narrow, narrow))
-        self.down2 = nn.Sequential(conv(narrow, middle, stride=2), conv(middle, middle))
-        self.down3 = nn.Sequential(conv(middle, wide, stride=2), conv(wide, wide), conv(wide, wide, dilation=2))
+        self.down1, self.down2, self.down3 = encoder(config.channels)
         self.up2 = conv(wide + middle, middle)
         self.up1 = conv(middle + narrow, narrow)
         self.look = nn.Conv2d(narrow, 1, kernel_size=1)
         self.heads = nn.Sequential(nn.Linear(2 * wide, middle), nn.ReLU(), nn.Linear(middle, 3))
+        self.around = Around(config.beyond_channels) if config.beyond_channels else None
 
     def forward(self, crops_hu: Tensor) -> Reading:
         """Read crops (n, size, size) in HU at 120 kVp; size is a multiple of 8."""
-        fine = self.down1(windows(crops_hu, self.config))  # (n, 16, size/2, size/2)
+        shown = windows(crops_hu, self.config)  # (n, 2, size, size)
+        fine = self.down1(shown)  # (n, 16, size/2, size/2)
         middle = self.down2(fine)  # (n, 32, size/4, size/4)
         coarse = self.down3(middle)  # (n, 64, size/8, size/8)
         up = self.up2(torch.cat([upsample(coarse), middle], dim=1))  # (n, 32, size/4, size/4)
@@ -94,8 +99,30 @@ class BmdCnn(nn.Module):
 
         depth_mm = REFERENCE_DEPTH_MM * (1 + self.config.depth_range * torch.tanh(depth))
         areal_hu = attended_hu * depth_mm / REFERENCE_DEPTH_MM
+        if self.around is not None:
+            beyond = self.around(shown)  # (n,)
         beyond_hu = self.config.beyond_hu * torch.tanh(beyond)
         return Reading(areal_hu, beyond_hu, log_variance(spread, self.config), attended_hu, depth_mm, attention)
+
+
+class Around(nn.Module):
+    """Reads bone beyond the cancellous one: fine structure where a gate lets it pass, and the whole crop coarsely."""
+
+    def __init__(self, channels: tuple[int, int, int]) -> None:
+        super().__init__()
+        narrow, _, wide = channels
+        self.down1, self.down2, self.down3 = encoder(channels)
+        self.gate = nn.Conv2d(narrow, narrow, kernel_size=1)
+        self.head = nn.Sequential(nn.Linear(narrow + wide, wide), nn.ReLU(), nn.Linear(wide, 1))
+
+    def forward(self, shown: Tensor) -> Tensor:
+        """Read windowed crops (n, 2, size, size); unbounded (n,)."""
+        fine = self.down1(shown)  # (n, 12, size/2, size/2): thin cortex still shows
+        coarse = self.down3(self.down2(fine))  # (n, 32, size/8, size/8)
+        passed = torch.sigmoid(self.gate(fine)) * fine
+        seen = torch.cat([passed.mean(dim=(2, 3)), coarse.mean(dim=(2, 3))], dim=1)  # (n, 44)
+        beyond: Tensor = self.head(seen)[:, 0]
+        return beyond
 
 
 def read_together(members: Sequence[BmdCnn], crops_hu: Tensor) -> Reading:
@@ -115,6 +142,16 @@ def folded(network: BmdCnn) -> BmdCnn:
         if isinstance(convolution, nn.Conv2d) and isinstance(normalisation, nn.BatchNorm2d):
             block[0], block[1] = fuse_conv_bn_eval(convolution, normalisation), nn.Identity()
     return network
+
+
+def encoder(channels: tuple[int, int, int]) -> tuple[nn.Sequential, nn.Sequential, nn.Sequential]:
+    """Three blocks that halve height and width each."""
+    narrow, middle, wide = channels
+    return (
+        nn.Sequential(conv(2, narrow, stride=2), conv(narrow, narrow)),
+        nn.Sequential(conv(narrow, middle, stride=2), conv(middle, middle)),
+        nn.Sequential(conv(middle, wide, stride=2), conv(wide, wide), conv(wide, wide, dilation=2)),
+    )
 
 
 def conv(channels_in: int, channels_out: int, stride: int = 1, dilation: int = 1) -> nn.Sequential:

@@ -84,4 +84,20 @@ def test_folding_the_normalisation_changes_nothing(network, crops):
 
 
 def test_the_network_is_small(network):
-    assert sum(parameter.numel() for parameter in network.parameters()) < 160_000
+    assert sum(parameter.numel() for parameter in network.parameters()) < 190_000
+
+
+def test_mineral_beyond_is_learned_without_touching_the_reading(network, crops):
+    network.requires_grad_(True)
+
+    network(crops).beyond_hu.sum().backward()
+
+    touched = {name.split(".")[0] for name, weight in network.named_parameters() if weight.grad is not None}
+    assert touched == {"around"}
+
+
+def test_the_main_encoder_reads_mineral_beyond_where_none_of_its_own_is_wanted(crops):
+    plain = BmdCnn(NetworkConfig(beyond_channels=None)).eval()
+
+    assert not any(name.startswith("around") for name, _ in plain.named_parameters())
+    assert torch.all(plain(crops).beyond_hu.abs() <= 20)
