@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from screening.simulation.canvas import Canvas
 from screening.simulation.cohort import Patient
 from screening.simulation.lattice import sampling
+from screening.simulation.pathology import with_findings
 from screening.simulation.skeleton import Skeleton, draw_skeleton, paint_skeleton
 from screening.simulation.spine import render_spine
 from screening.simulation.torso import Torso, draw_torso, paint_torso, rib_oval
@@ -38,7 +39,7 @@ class Slab:
 
 def draw_anatomy(patient: Patient) -> Anatomy:
     """Draw the body of one patient."""
-    spine = draw_spine(patient)
+    spine = with_findings(patient, draw_spine(patient))
     vessels = draw_vessels(patient, spine)
     torso = draw_torso(patient, spine)
     return Anatomy(spine, vessels, torso, draw_skeleton(patient, spine, rib_oval(torso)))

@@ -10,7 +10,6 @@ from screening.simulation.vertebrae import Floats, VertebraShape, texture_blocks
 CORTEX_EDGE_MM = 2.0  # over which compact bone of the arch turns into cancellous bone
 SURFACE_MM = 0.8
 PEDICLE_LENGTH = 0.62  # of the canal's depth: there the pedicle meets lamina, facets and transverse process
-SACRAL_SPREAD = {"S1": 1.0, "S2": 0.65, "S3": 0.42}  # size of the wings relative to S1
 CANAL_TAPER = 0.5  # relative loss of width from the middle of the canal to its roof
 
 
@@ -35,9 +34,9 @@ def lay_arch(tissue: Tissue, vertebra: VertebraShape, at: Sampling) -> Floats:
 
 def _arch_part(vertebra: VertebraShape, at: Sampling) -> Part | None:
     """The part of the grid an arch can reach: from the back of the body to the tip of the spinous process."""
-    arch, height, back = vertebra.posterior, vertebra.height_mm, 0.5 * vertebra.depth_mm
+    arch, height, back = vertebra.posterior, vertebra.arch_height_mm, 0.5 * vertebra.depth_mm
     tip = back + arch.canal_depth_mm + arch.lamina_mm + arch.spinous_length_mm
-    if vertebra.level.startswith("S"):
+    if vertebra.posterior.wing > 0.0:
         side = float(vertebra.outline_mm[0]) + 36.0
         return part_around(vertebra, at, (-side, -back, -0.95 * height), (side, back + 38.0, 0.75 * height))
     side = arch.transverse_reach_mm * 1.1 + 2.0
@@ -57,9 +56,9 @@ def _outside_canal(vertebra: VertebraShape, local: Frame) -> Floats:
 
 def _arch_depth(vertebra: VertebraShape, arch: Posterior, local: Frame) -> Floats:
     """Depth below the surface of the union of pedicles, laminae, facets and processes, mm (negative outside)."""
-    if vertebra.level.startswith("S"):
+    if vertebra.posterior.wing > 0.0:
         return _sacral_depth(vertebra, arch, local)
-    height, back = vertebra.height_mm, vertebra.depth_mm / 2.0
+    height, back = vertebra.arch_height_mm, vertebra.depth_mm / 2.0
     u, v, w = np.abs(local.u) * (1.0 + arch.asymmetry * np.sign(local.u)), local.v - back, local.w / height
     rear, roof = PEDICLE_LENGTH * arch.canal_depth_mm, arch.canal_depth_mm + arch.lamina_mm
     pillar = arch.pillar_mm
@@ -93,10 +92,10 @@ def _transverse_depth(arch: Posterior, u: Floats, v: Floats, w: Floats, height: 
 
 def _sacral_depth(vertebra: VertebraShape, arch: Posterior, local: Frame) -> Floats:
     """Lateral masses and the roof of the sacral canal."""
-    height, back = vertebra.height_mm, vertebra.depth_mm / 2.0
+    height, back = vertebra.arch_height_mm, vertebra.depth_mm / 2.0
     u, v, w = np.abs(local.u), local.v - back, local.w / height
     half_width = vertebra.outline_mm[0]
-    spread = SACRAL_SPREAD[vertebra.level]
+    spread = arch.wing
     wing = _ellipsoid(
         u - half_width - 9.0 * spread,
         v - 0.15 * back,

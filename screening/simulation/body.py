@@ -3,6 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from screening.simulation.findings import Cement, Sclerosis
 from screening.simulation.lattice import Frame, Part, Sampling, Tissue, frame, part_around, share_inside
 from screening.simulation.outlines import BACK, FRONT
 from screening.simulation.vertebrae import (
@@ -51,8 +52,13 @@ def lay_body(tissue: Tissue, vertebra: VertebraShape, inside_arch: Floats, at: S
     wall = (share - inner - plate) * (1.0 - inside_arch[part])
     inner = share - plate - wall
     shell = vertebra.cortex_mg * wall + vertebra.end_plate_mg * plate
-    mineral = shell + cancellous_mg(vertebra, local.u, local.v, local.w) * inner
+    spongy = cancellous_mg(vertebra, local.u, local.v, local.w)
+    for patch in vertebra.sclerosis:
+        spongy = spongy + patch.mineral_mg * _patch_share(patch, local, end)
+    mineral = shell + spongy * inner
     here.lay(share, vertebra.marrow_hu, mineral / np.maximum(share, 1e-6))
+    if vertebra.cement is not None:
+        here.lay(share * _cement_share(vertebra.cement, local, at.edge_mm), vertebra.cement.attenuation_hu)
 
 
 def lay_disc(tissue: Tissue, above: VertebraShape, below: VertebraShape, at: Sampling) -> None:
@@ -67,7 +73,9 @@ def lay_disc(tissue: Tissue, above: VertebraShape, below: VertebraShape, at: Sam
     outer = above.outline_mm[turn] + above.disc_bulge_mm
     inside = share_inside((outer - radius) * above.outline_cosine[turn], at.edge_mm)
     under = share_inside(-upper.w - half + above.concavity_mm[1] + 1.0, at.edge_z_mm)
-    over = share_inside(lower.w - 0.5 * below.height_mm * (1.0 - below.wedge) + 3.0, at.edge_z_mm)
+    over = share_inside(
+        lower.w - 0.5 * below.height_mm * (1.0 - below.wedge) + max(3.0, below.concavity_mm[0] + 1.0), at.edge_z_mm
+    )
     bowl = np.minimum(radius / outer, 1.0) ** np.float32(rim.power)
     tissue.view(part).lay(inside * under * over, above.disc_below_hu + rim.ring_hu * bowl, rim.margin_mg * bowl)
 
@@ -113,6 +121,21 @@ def _depths(vertebra: VertebraShape, at: Frame, turn: NDArray[np.int32]) -> tupl
     if vertebra.wedge > 0.0:
         upper = upper - vertebra.wedge * vertebra.height_mm * np.clip(0.5 - at.v / vertebra.depth_mm, 0.0, 1.0)
     return side, np.minimum(upper, lower)
+
+
+def _patch_share(patch: Sclerosis, local: Frame, end: Floats) -> Floats:
+    """Sclerosis fades over 2 mm towards the middle of the body and over 4 mm at its margin."""
+    near = np.clip((patch.thickness_mm - end) / 2.0 + 0.5, 0.0, 1.0) * ((local.w > 0) == patch.upper)
+    beside = np.hypot(local.u - patch.centre_mm[0], local.v - patch.centre_mm[1])
+    return np.asarray(near * np.clip((patch.radius_mm - beside) / 4.0 + 0.5, 0.0, 1.0), np.float32)
+
+
+def _cement_share(cement: Cement, local: Frame, edge_mm: float) -> Floats:
+    depth = np.full(np.broadcast(local.u, local.v, local.w).shape, -np.inf, np.float32)
+    for (u, v, w), radius in zip(cement.centres_mm, cement.radii_mm, strict=True):
+        away = np.sqrt((local.u - u) ** 2 + (local.v - v) ** 2 + (local.w - w) ** 2)
+        depth = np.maximum(depth, radius - away)
+    return share_inside(depth, edge_mm)
 
 
 def _vein_share(vertebra: VertebraShape, u: Floats, v: Floats, w: Floats) -> Floats:

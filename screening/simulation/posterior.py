@@ -18,6 +18,7 @@ TRANSVERSE_REACH_MM = {"L5": 42, "L4": 41, "L3": 43, "L2": 40, "L1": 37, "T12": 
 SOLIDITY = 1.5  # cancellous bone of the arch relative to the quality drawn: thick trabeculae between two tables
 CORTEX_MM, CORTEX_SD_MM = 2.3, 0.3  # thick enough to leave little cancellous bone in a lamina
 SACRAL_CANCELLOUS = {"S1": 0.75, "S2": 0.4, "S3": 0.3}  # the wings hold much fat, more so further down
+SACRAL_WING = {"S1": 1.0, "S2": 0.65, "S3": 0.42}
 SACRAL_CORTEX = 0.65  # the sacrum is a thin shell around loose cancellous bone
 
 
@@ -39,6 +40,7 @@ class Posterior:
     transverse_reach_mm: float
     transverse_mm: float
     transverse_root_mm: float  # how far in front of the pedicle's end the process begins
+    wing: float  # size of the sacral wings relative to S1, 0 above the sacrum
     asymmetry: float
     roughness_mm: float  # SD of the surface
     cortex_mm: float
@@ -70,6 +72,7 @@ def draw_posterior(level: str, patient: Patient, cortex_mg: float, cancellous_mg
         transverse_reach_mm=about(TRANSVERSE_REACH_MM.get(level, 40.0), 0.08),
         transverse_mm=about(7.0 if level == "L5" else 4.4, 0.15),
         transverse_root_mm=about(9.0 if level == "L5" else 2.0),
+        wing=SACRAL_WING.get(level, 0.0),
         asymmetry=float(rng.normal(0.0, 0.03)),
         roughness_mm=rng.uniform(0.2, 0.8) * (0.6 + 0.8 * worn),
         cortex_mm=float(np.clip(rng.normal(CORTEX_MM, CORTEX_SD_MM), 1.6, 3.2)) * (SACRAL_CORTEX if sacral else 1.0),

@@ -4,6 +4,7 @@ import numpy as np
 
 from screening.simulation.arch import lay_arch
 from screening.simulation.body import lay_body, lay_disc
+from screening.simulation.hardware import lay_hardware
 from screening.simulation.lattice import Sampling, Tissue, frame, part_around, share_inside
 from screening.simulation.vertebrae import Floats, Spine, VertebraShape
 
@@ -20,19 +21,20 @@ def render_spine(spine: Spine, at: Sampling) -> Tissue:
     for vertebra in near:
         inside_arch = lay_arch(tissue, vertebra, at)
         lay_body(tissue, vertebra, inside_arch, at)
+    lay_hardware(tissue, spine, at)
     return tissue
 
 
 def _reach(vertebra: VertebraShape) -> float:
     """Half of the height beyond which a vertebra draws nothing; arches reach down furthest."""
-    return 2.0 * vertebra.height_mm + 8.0
+    return 2.0 * vertebra.arch_height_mm + 8.0
 
 
 def _lay_canal(tissue: Tissue, spine: Spine, vertebra: VertebraShape, at: Sampling) -> None:
     """Lay epidural fat, dural sac and cord behind one body."""
     arch = vertebra.posterior
     width, depth = arch.canal_width_mm / 2.0, arch.canal_depth_mm / 2.0
-    centre, reach = vertebra.depth_mm / 2.0 + depth, 0.5 * vertebra.height_mm + 5.0
+    centre, reach = vertebra.depth_mm / 2.0 + depth, 0.5 * vertebra.arch_height_mm + 5.0
     low, high = (-width - 3.0, centre - depth - 2.0, -reach), (width + 3.0, centre + depth + 2.0, reach)
     part = part_around(vertebra, at, low, high)
     if part is None:

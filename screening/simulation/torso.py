@@ -10,10 +10,10 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
+from screening.simulation.branches import Branch, branch_rng
 from screening.simulation.canvas import Canvas, Painted
 from screening.simulation.cohort import Patient, Stream
 from screening.simulation.organs import Blob, Tissues, draw_blobs, draw_tissues, grain, paint_blob
-from screening.simulation.pathology import Branch, branch_rng
 from screening.simulation.vertebrae import Floats, Spine
 from screening.simulation.vessels import Vessels
 

@@ -14,9 +14,10 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
+from screening.simulation.branches import Branch, branch_rng
 from screening.simulation.cohort import MG_CM3_PER_HU, Patient, Stream
+from screening.simulation.findings import Cement, Finding, Sclerosis
 from screening.simulation.outlines import BACK, FRONT, LEFT, RIGHT, Ring, Wall, draw_outline, draw_rim, draw_wall, slant
-from screening.simulation.pathology import Branch, branch_rng
 from screening.simulation.posterior import Posterior, draw_posterior
 
 Floats = NDArray[np.floating]  # float32 wherever an image is drawn
@@ -72,6 +73,7 @@ class VertebraShape:
     centre_mm: tuple[float, float, float]
     axes: Floats  # (3, 3), rows u, v, w in patient axes
     height_mm: float
+    arch_height_mm: float  # height the arch was made for; a crushed body is lower
     outline_mm: Ring  # radius at the end plates by angle from u towards v
     outline_cosine: Ring  # turns a radial into a perpendicular distance
     upper_rim_mm: Ring  # osteophytes at the upper and lower rim
@@ -94,6 +96,9 @@ class VertebraShape:
     disc_bulge_mm: float
     disc_rim: DiscRim
     posterior: Posterior
+    findings: tuple[Finding, ...] = ()
+    sclerosis: tuple[Sclerosis, ...] = ()
+    cement: Cement | None = None
 
     @property
     def depth_mm(self) -> float:
@@ -117,6 +122,7 @@ class Spine:
     sac_hu: float
     cord_hu: float
     epidural_hu: float
+    instrumented: tuple[str, ...] = ()  # levels joined by pedicle screws and rods
 
     def level(self, name: str) -> VertebraShape:
         """Return one vertebra by its name."""
@@ -237,6 +243,7 @@ def _draw_vertebra(
         centre_mm=(float(centre[0]), float(centre[1]), float(centre[2])),
         axes=axes,
         height_mm=float(height * (1.0 - 0.3 * wedge)),
+        arch_height_mm=float(height),
         outline_mm=outline,
         outline_cosine=slant(outline),
         upper_rim_mm=draw_rim(patient.degeneration, rng),
@@ -265,7 +272,7 @@ def _draw_vertebra(
 def _wedge(level: str, patient: Patient, rng: Generator) -> float:
     """Anterior height loss of a fractured body; the chance rises as density falls."""
     draw, loss = rng.random(), rng.uniform(0.15, 0.40)
-    chance = 0.06 if level in ("T11", "T12", "L1") else 0.025
+    chance = 0.075 if level in ("T11", "T12", "L1") else 0.031
     fragile = np.clip((150.0 - patient.attenuation_hu) / 60.0, 0.0, 2.0)
     return float(loss) if level[0] in "TL" and draw < chance * fragile else 0.0
 

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from screening.simulation.branches import Branch, branch_rng
 from screening.simulation.cohort import Patient, Stream
-from screening.simulation.pathology import Branch, branch_rng
 from screening.simulation.vertebrae import Floats, Spine
 
 PREVERTEBRAL_GAP_MM = (-0.5, 2.5)  # fat between the front of the bodies and the vessels; little in most people
