@@ -1,13 +1,18 @@
 """Simulated bodies that several tests share."""
 
 from dataclasses import replace
+from functools import lru_cache
+from itertools import count
 
 import numpy as np
 
 from screening.simulation.anatomy import Anatomy, draw_anatomy
-from screening.simulation.cohort import draw_patient
+from screening.simulation.cohort import MG_CM3_PER_HU, draw_patient
 from screening.simulation.densitometer import LevelTruth, measure_levels
+from screening.simulation.findings import Finding
+from screening.simulation.lattice import sampling
 from screening.simulation.outlines import ANGLES, Wall
+from screening.simulation.spine import render_spine
 from screening.simulation.vertebrae import VertebraShape
 
 
@@ -18,6 +23,24 @@ def body_of(number: int, *, seed: int = 5) -> Anatomy:
 def levels_of(number: int, *, seed: int = 5) -> tuple[LevelTruth, ...]:
     anatomy = body_of(number, seed=seed)
     return measure_levels(anatomy.spine, anatomy.vessels.calcium)
+
+
+@lru_cache
+def frail_body_with(finding: Finding) -> tuple[Anatomy, VertebraShape]:
+    """The first of many old people with bone of 60 HU who shows a finding, and the first vertebra that shows it."""
+    for number in count(1):
+        anatomy = draw_anatomy(replace(draw_patient(5, 1, number), age_years=80.0, attenuation_hu=60.0))
+        for vertebra in anatomy.spine.vertebrae:
+            if finding in vertebra.findings:
+                return anatomy, vertebra
+    raise AssertionError
+
+
+def attenuation_at(anatomy: Anatomy, vertebra: VertebraShape, own_mm: tuple[float, float, float]) -> float:
+    """HU at 120 kVp of the millimetre around a point given in a vertebra's own axes."""
+    x, y, z = np.array(vertebra.centre_mm) + np.array(own_mm) @ vertebra.axes
+    tissue = render_spine(anatomy.spine, sampling(np.array([x]), np.array([y]), np.array([z]), 1.0, 1.0))
+    return float((tissue.soft_hu + tissue.mineral_mg / MG_CM3_PER_HU).item())
 
 
 def upright_cylinder(*, radius_mm: float, height_mm: float, cancellous_mg: float, shell_mg: float) -> VertebraShape:
@@ -44,5 +67,7 @@ def upright_cylinder(*, radius_mm: float, height_mm: float, cancellous_mg: float
         texture=(0.0, 0.0),
         vein_mm=0.0,
         islands=(),
+        sclerosis=(),
+        cement=None,
         marrow_hu=0.0,
     )
