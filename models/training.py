@@ -113,7 +113,12 @@ def train(
     """Train, measure and write one checkpoint.
 
     `start_from` lends its weights and, without HU, its calibration; `beside` (`read_beside`) is trained on as well.
+
+    Raises:
+        ValueError: `start_from` has another network, nobody is left to train on, or nothing to calibrate with.
     """
+    if start_from is not None and start_from.network != config.network:
+        raise ValueError(f"the network of {start_from.name} to start from has other sizes than the one to train")
     split = split_by_patient(pairs, config.seed, config.calibration_share, config.validation_share)
     calibration = fit_calibration(split.training, provenance, start_from)
     logger.info("calibration %s", calibration)
@@ -286,7 +291,9 @@ def _arguments(argv: list[str]) -> argparse.Namespace:
     parser.add_argument("--beside-share", type=float, help="of each batch; default: 1/3 where --beside is given")
     parser.add_argument("--calibration-share", type=float, default=CALIBRATION_SHARE, help="of the patients")
     parser.add_argument("--validation-share", type=float, default=VALIDATION_SHARE, help="of the patients")
-    parser.add_argument("--channels", type=int, nargs=3, default=defaults.network.channels, help="of the network")
+    parser.add_argument(
+        "--channels", type=int, nargs=3, help="of the network; default: 16 32 64, or those of --start-from"
+    )
     parser.add_argument("--learning-rate", type=float, default=defaults.learning_rate)
     parser.add_argument("--augmentation", choices=sorted(STRENGTHS), default=defaults.augmentation)
     parser.add_argument("--data-kind", choices=("simulated", "site"), required=True)
@@ -321,8 +328,8 @@ def _run(chosen: argparse.Namespace, command: str) -> int:
     )
     device = ("cuda" if torch.cuda.is_available() else "cpu") if chosen.device == "auto" else chosen.device
     try:
-        config = _config(chosen)
         start_from = load(chosen.start_from) if chosen.start_from else None
+        config = _config(chosen, start_from)
         beside = read_beside(chosen.beside) if chosen.beside else None
         saved = train(read_pairs(chosen.pairs), config, provenance, chosen.output, device, start_from, beside)
     except ValueError as error:
@@ -332,7 +339,10 @@ def _run(chosen: argparse.Namespace, command: str) -> int:
     return 0
 
 
-def _config(chosen: argparse.Namespace) -> TrainingConfig:
+def _config(chosen: argparse.Namespace, start_from: Checkpoint | None) -> TrainingConfig:
+    network = NetworkConfig() if start_from is None else start_from.network
+    if chosen.channels:
+        network = dataclasses.replace(network, channels=tuple(chosen.channels))
     beside = chosen.beside_share if chosen.beside_share is not None else (1 / 3 if chosen.beside else 0.0)
     phantom = chosen.phantom_share if chosen.phantom_share is not None else (1 / 3 if chosen.beside else 0.5)
     return TrainingConfig(
@@ -344,7 +354,7 @@ def _config(chosen: argparse.Namespace) -> TrainingConfig:
         shares=Shares(phantom=phantom, beside=beside),
         calibration_share=chosen.calibration_share,
         validation_share=chosen.validation_share,
-        network=NetworkConfig(channels=tuple(chosen.channels)),
+        network=network,
         learning_rate=chosen.learning_rate,
         augmentation=chosen.augmentation,
     )

@@ -93,6 +93,28 @@ def test_site_pairs_without_attenuation_need_a_checkpoint_to_start_from(pairs, t
     assert np.isfinite(site.metrics["rmse_g_cm2"])
 
 
+def test_the_command_goes_on_with_the_network_it_starts_from(pairs, written, tmp_path):
+    network = NetworkConfig(channels=(8, 12, 16), beyond_channels=None)
+    first = tmp_path / "first.safetensors"
+    train(pairs, dataclasses.replace(SHORT, network=network), PROVENANCE, first)
+
+    status = main(
+        [str(written), "--output", str(tmp_path / "site.safetensors"), "--data-kind", "site"]
+        + ["--start-from", str(first), "--members", "1", "--steps", "2", "--batch", "4", "--phantoms", "10"]
+    )
+
+    assert status == 0
+    assert load(tmp_path / "site.safetensors").network == network
+
+
+def test_a_network_of_other_sizes_cannot_be_started_from(pairs, tmp_path):
+    first = train(pairs, SHORT, PROVENANCE, tmp_path / "first.safetensors")
+    wider = dataclasses.replace(SHORT, network=NetworkConfig(channels=(8, 12, 24)))
+
+    with pytest.raises(ValueError, match="other sizes"):
+        train(pairs, wider, PROVENANCE, tmp_path / "wider.safetensors", start_from=first)
+
+
 def test_the_learning_rate_rises_and_falls():
     assert one_cycle(0.0) == pytest.approx(0.04)
     assert one_cycle(0.25) == pytest.approx(1.0, abs=1e-3)
