@@ -30,6 +30,7 @@ def test_an_expected_error_is_one_line_and_status_1(tmp_path: Path) -> None:
         ("[sweep]\nworker = 1\n", "setting sweep.worker"),
         ("[eligibility]\nmaximum_spacing = 5\n", "setting eligibility.maximum_spacing"),
         ('[prediction]\nreference = "mine"\n', "setting prediction.reference"),
+        ("[prediction]\nreaders_disagree_hu = 0\n", "setting prediction.readers_disagree_hu"),
         ("[eligibility]\nenhanced_aorta_hu = nan\n", "setting eligibility.enhanced_aorta_hu"),
         ("[eligibility]\nmaximum_spacing_mm = -5\n", "setting eligibility.maximum_spacing_mm"),
         ("sweep = [", "not valid TOML"),

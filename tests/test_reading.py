@@ -1,5 +1,6 @@
 from pathlib import Path
 
+import duckdb
 import numpy as np
 import pytest
 from dicom_files import ct_slice, found, write
@@ -15,6 +16,8 @@ from screening.imaging.hounsfield import Volume
 from screening.imaging.lumbar import LevelCertainty, LumbarSpine, find_lumbar_spine
 from screening.prediction.inference import Predictor, SlicePredictions, load_predictor
 from screening.reading import StudyReading, failure_of, outcome_of, read_study, study_exclusion
+from screening.store.database import create_schema
+from screening.store.rows import ReadStudy, write_readings
 
 
 @pytest.fixture(scope="session")
@@ -71,6 +74,23 @@ def test_uncertain_names_exclude_unless_the_site_allows_them(measurable: Study, 
     assert study_exclusion(refused).reason is Exclusion.LEVEL_UNCERTAIN
     assert measured is not None
     assert "level names uncertain: no anchor" in measured.warnings
+
+
+@pytest.mark.parametrize(("limit_hu", "stored"), [(0.001, True), (1000.0, False)])
+def test_readers_that_differ_by_more_than_the_site_allows_are_stored_for_review(
+    measurable: Study, predictor: Predictor, limit_hu: float, stored: bool
+) -> None:
+    settings = Settings(prediction=PredictionSettings(readers_disagree_hu=limit_hu))
+    outcome = outcome_of(measurable, find_lumbar_spine, predictor, settings)
+    memory = duckdb.connect()
+    create_schema(memory)
+
+    write_readings(memory, [ReadStudy(measurable, outcome, 1, predictor.facts.sha256, "key", "files", "reading")])
+
+    [(disagree, warnings)] = memory.execute("SELECT readers_disagree, warnings FROM study_bmd").fetchall()
+    assert disagree is stored
+    assert any(warning.startswith("for review: network and region of interest") for warning in warnings) is stored
+    memory.close()
 
 
 def no_spine(volume: Volume) -> LumbarSpine:

@@ -15,6 +15,7 @@ from screening.prediction.patient import (
     band,
     level_bmd,
     patient_bmd,
+    robust_mean,
     slabs_of,
 )
 from screening.prediction.tscore import REFERENCES, Category
@@ -161,7 +162,22 @@ def test_one_slab_through_something_else_does_not_move_the_level() -> None:
         vertebra, roi, [SlabBmd(-5.0, 0.80, 0.03, 90.0, 33.0), SlabBmd(0.0, 0.82, 0.03, 95.0, 33.0), island]
     )
 
-    assert (level.bmd_g_cm2, level.attended_hu) == pytest.approx((0.82, 95.0))
+    assert level.bmd_g_cm2 == pytest.approx((0.80 + 0.82 + 0.84) / 3)
+    assert level.attended_hu == pytest.approx((90.0 + 95.0 + 103.0) / 3)
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ([3.0], 3.0),
+        ([1.0, 9.0], 5.0),
+        ([1.0, 2.0, 3.0], 2.0),
+        ([4.0, 5.0, 8.0], 16 / 3),
+        ([4.0, 5.0, 500.0], 16 / 3),
+    ],
+)
+def test_a_robust_mean_draws_in_what_is_far_from_the_median(values: list[float], expected: float) -> None:
+    assert robust_mean(values, reach=2.0) == pytest.approx(expected)
 
 
 def test_two_slabs_are_averaged() -> None:

@@ -1,7 +1,7 @@
 """Who is flagged, criterion by criterion, at the limits."""
 
 import json
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Any
 
 import duckdb
@@ -134,7 +134,7 @@ def test_a_dxa_since_an_old_ct_closes_the_gap(
     assert flagged(connection) == expected
 
 
-@pytest.mark.parametrize("region", ["total_hip", "femoral_neck", "L2-L4"])
+@pytest.mark.parametrize("region", ["total_hip", "femoral_neck", "L2-L4", "L1"])
 def test_any_central_dxa_closes_the_gap(connection: duckdb.DuckDBPyConnection, region: str) -> None:
     add_patient(connection)
     add_dxa(connection, AS_OF, region)
@@ -190,8 +190,35 @@ def test_results_of_an_inactive_checkpoint_are_not_shown(connection: duckdb.Duck
     assert connection.execute("SELECT count(*) FROM patient_bmd").fetchall() == [(0,)]
 
 
-@pytest.mark.parametrize(("days", "pairs"), [(180, 1), (181, 0), (-180, 1), (-181, 0)])
-def test_pairs_are_within_180_days(connection: duckdb.DuckDBPyConnection, days: int, pairs: int) -> None:
+@pytest.mark.parametrize(("days", "pairs"), [(-181, 0), (-180, 1), (180, 1), (181, 0)])
+def test_a_validation_pair_lies_within_180_days(connection: duckdb.DuckDBPyConnection, days: int, pairs: int) -> None:
     add_patient(connection)
-    add_dxa(connection, date.fromordinal(CT.toordinal() + days))
-    assert connection.execute("SELECT count(*) FROM validation_pair").fetchall() == [(pairs,)]
+    add_dxa(connection, CT + timedelta(days=days))
+
+    assert connection.execute("SELECT days_to_dxa FROM validation_pair").fetchall() == [(days,)] * pairs
+    assert connection.execute("SELECT days_to_dxa FROM ct_dxa_pair").fetchall() == [(days,)]
+
+
+def test_a_patient_is_one_pair_of_the_nearest_ct_and_dxa(connection: duckdb.DuckDBPyConnection) -> None:
+    add_patient(connection, study="2.25.1", study_date=date(2024, 1, 1))
+    add_patient(connection, study="2.25.2", study_date=date(2024, 3, 1))
+    add_dxa(connection, date(2023, 11, 1))
+    add_dxa(connection, date(2024, 3, 11))
+
+    pairs = connection.execute("SELECT study_instance_uid, days_to_dxa FROM ct_dxa_pair").fetchall()
+    assert pairs == [("2.25.2", 10)]
+
+
+def test_an_undated_study_is_no_pair(connection: duckdb.DuckDBPyConnection) -> None:
+    add_patient(connection, study_date=None)
+    add_dxa(connection, CT)
+
+    assert connection.execute("FROM ct_dxa_pair").fetchall() == []
+
+
+@pytest.mark.parametrize("region", ["L1", "L2-L4", "total_hip"])
+def test_only_a_dxa_of_l1_to_l4_makes_a_pair(connection: duckdb.DuckDBPyConnection, region: str) -> None:
+    add_patient(connection)
+    add_dxa(connection, CT, region)
+
+    assert connection.execute("FROM ct_dxa_pair").fetchall() == []

@@ -51,6 +51,14 @@ def test_no_rows_are_no_work(connection: duckdb.DuckDBPyConnection) -> None:
     assert fetch_one(connection, "SELECT count(*) FROM patient") == (0,)
 
 
+def test_an_older_database_gets_the_column_for_review(connection: duckdb.DuckDBPyConnection) -> None:
+    connection.execute("ALTER TABLE study_bmd DROP COLUMN readers_disagree")
+
+    create_schema(connection)
+
+    assert connection.execute("SELECT readers_disagree FROM patient_bmd").fetchall() == []
+
+
 def test_the_files_are_closed_to_other_users(tmp_path: Path) -> None:
     place = DatabaseFolder(tmp_path / "db")
     place.create()
