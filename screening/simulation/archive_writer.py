@@ -16,9 +16,15 @@ from numpy.typing import NDArray
 
 from screening.simulation.anatomy import Anatomy, draw_anatomy, enhance
 from screening.simulation.cohort import Patient, Stream, draw_patient
-from screening.simulation.densitometer import LevelTruth, areal_bmd_g_cm2, measure_levels, read_dxa
+from screening.simulation.densitometer import DENSITOMETERS, LevelTruth, areal_bmd_g_cm2, measure_levels, read_dxa
 from screening.simulation.scanner import Kernel, Protocol, circle, draw_protocol, reconstruct, scan
-from screening.simulation.series_writer import SeriesHeader, StudyHeader, deterministic_uid, write_series
+from screening.simulation.series_writer import (
+    SeriesHeader,
+    StudyHeader,
+    deterministic_uid,
+    draw_entries,
+    write_series,
+)
 
 AXIAL = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)
 CORONAL = (1.0, 0.0, 0.0, 0.0, 0.0, -1.0)
@@ -28,7 +34,6 @@ SCOUT, SHARP_KERNEL = 0.6, 0.08
 CONTRAST_TAG_FILLED = 0.3  # 38 of 50 enhanced slices of a public set had an empty ContrastBolusAgent
 WITH_DXA, DXA_NEAR = 0.55, 0.88
 NEAR_DAYS, FAR_DAYS = 150, 1300
-DXA_MANUFACTURER = "HOLOGIC"
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +144,7 @@ def _write_patient(archive: Path, patient: Patient, matrix: int) -> tuple[TruthR
     levels = measure_levels(anatomy.spine, anatomy.vessels.calcium)
     rng = patient.rng(Stream.HEADER)
     examination = _plan(patient, anatomy, draw_protocol(patient, anatomy, matrix), rng)
-    study = _study_header(patient, examination.protocol)
+    study = _study_header(patient, examination.protocol, rng)
     series_uid = _write_study(archive, study, examination, anatomy)
     truth = _truth_row(patient, study, examination, levels, series_uid)
     dxa = _dxa_rows(patient, study, levels, rng) if examination.has_dxa else []
@@ -168,7 +173,7 @@ def _plan(patient: Patient, anatomy: Anatomy, protocol: Protocol, rng: Generator
     )
 
 
-def _study_header(patient: Patient, protocol: Protocol) -> StudyHeader:
+def _study_header(patient: Patient, protocol: Protocol, rng: Generator) -> StudyHeader:
     uid = deterministic_uid(patient.seed, patient.patient_id)
     return StudyHeader(
         patient=patient,
@@ -176,7 +181,7 @@ def _study_header(patient: Patient, protocol: Protocol) -> StudyHeader:
         frame_of_reference_uid=deterministic_uid(uid, "frame"),
         accession_number=f"SA{patient.institution}{patient.number:07d}",
         performed_at=protocol.examined_at,
-        description="SIMULATED CT ABDOMEN PELVIS",
+        entries=draw_entries(rng),
     )
 
 
@@ -296,7 +301,8 @@ def _vertebra_row(study: StudyHeader, level: LevelTruth, shift_mm: NDArray[np.fl
 
 
 def _dxa_rows(patient: Patient, study: StudyHeader, levels: tuple[LevelTruth, ...], rng: Generator) -> list[DxaRow]:
-    reading = read_dxa(patient, areal_bmd_g_cm2(levels))
+    densitometer = DENSITOMETERS.get(patient.institution, DENSITOMETERS[1])
+    reading = read_dxa(patient, areal_bmd_g_cm2(levels), densitometer)
     near = rng.random() < DXA_NEAR
     gap = int(rng.integers(-NEAR_DAYS, NEAR_DAYS + 1)) if near else -int(rng.integers(NEAR_DAYS + 1, FAR_DAYS))
     on = study.performed_at.date() + timedelta(days=gap)
@@ -307,6 +313,6 @@ def _dxa_rows(patient: Patient, study: StudyHeader, levels: tuple[LevelTruth, ..
             region="L1-L4",
             bmd_dxa=f"{reading.bmd_g_cm2:.3f}",
             t_score=f"{reading.t_score:.1f}",
-            manufacturer=DXA_MANUFACTURER,
+            manufacturer=reading.manufacturer,
         )
     ]

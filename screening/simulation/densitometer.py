@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from screening.prediction.tscore import REFERENCES, t_score
+from screening.prediction.tscore import REFERENCES, Reference, t_score
 from screening.simulation.body import body_depths, body_share, cancellous_mg
 from screening.simulation.cohort import MG_CM3_PER_HU, Patient, Stream
 from screening.simulation.lattice import Frame, Sampling, sampling
@@ -44,11 +44,28 @@ class LevelTruth:
 
 
 @dataclass(frozen=True, slots=True)
+class Densitometer:
+    """One manufacturer's scale of areal BMD."""
+
+    manufacturer: str
+    scale: float  # its areal BMD over that of Hologic
+    reference: Reference
+
+
+HOLOGIC = Densitometer("HOLOGIC", 1.0, REFERENCES["hologic_l1_l4_female"])
+LUNAR = Densitometer("GE LUNAR", 1.0755 / 0.9522, REFERENCES["lunar_l1_l4_female"])
+"""Standardised BMD is 1.0755 x Hologic and 0.9522 x Lunar; general knowledge, not verified."""
+DENSITOMETERS = {1: HOLOGIC, 2: LUNAR}
+"""What each institution reads its DXA with."""
+
+
+@dataclass(frozen=True, slots=True)
 class DxaReading:
     """One densitometer result."""
 
-    bmd_g_cm2: float
+    bmd_g_cm2: float  # on its manufacturer's scale
     t_score: float
+    manufacturer: str
 
 
 def measure_levels(spine: Spine, calcium: Calcium) -> tuple[LevelTruth, ...]:
@@ -61,10 +78,11 @@ def areal_bmd_g_cm2(levels: tuple[LevelTruth, ...]) -> float:
     return sum(level.mineral_g for level in levels) / sum(level.area_cm2 for level in levels)
 
 
-def read_dxa(patient: Patient, bmd_true_g_cm2: float) -> DxaReading:
-    """Measure with the precision of a densitometer."""
-    bmd = bmd_true_g_cm2 * (1.0 + DXA_PRECISION * patient.rng(Stream.DXA).normal())
-    return DxaReading(bmd, t_score(bmd, REFERENCE))
+def read_dxa(patient: Patient, bmd_true_g_cm2: float, densitometer: Densitometer = HOLOGIC) -> DxaReading:
+    """Measure with the precision and on the scale of a densitometer; the true areal density is on Hologic's."""
+    measured = bmd_true_g_cm2 * (1.0 + DXA_PRECISION * patient.rng(Stream.DXA).normal())
+    bmd = densitometer.scale * measured
+    return DxaReading(bmd, t_score(bmd, densitometer.reference), densitometer.manufacturer)
 
 
 def _measure(spine: Spine, vertebra: VertebraShape, calcium: Calcium) -> LevelTruth:

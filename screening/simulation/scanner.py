@@ -37,8 +37,10 @@ CALIBRATION_DAYS = 730  # from one tube change or service to the next; an assump
 HARDENING_PER_MM = 0.0004  # relative loss of mineral attenuation per mm of extra body
 SHADE_HU_PER_MG = 0.02  # dense bone shades its surroundings: 1-3 HU in and around a lumbar body; an assumption
 SHADE_SD_MM = 15.0
-METAL_MG_CM3 = 1800.0  # above any bone (cortex about 1200): screws, cement
-METAL_LOSS_HU_CM = 40.0  # of a line integral per (g/cm2)^2 of metal: bands of some hundred HU; an assumption
+METAL_ABOVE_HU = 2000.0  # above any bone, also at 80 kVp: screws, cement
+METAL_LOSS_HU_CM = (
+    12.0  # of a line integral per (1000 HU cm)^2: two screws darken what lies between them by about 100 HU
+)
 METAL_VIEWS = 180  # 1 degree: 1.7 mm apart 100 mm from the metal
 METAL_BLUR_MM = 2.0  # in the views, so that their number does not show
 ARMS_DOWN = 0.08  # patients who cannot raise their arms; an assumption
@@ -326,7 +328,7 @@ def expose(slab: Slab, protocol: Protocol, patient: Patient, pixel_mm: float) ->
     response = protocol.scanner.mineral_gain * (1.0 - HARDENING_PER_MM * excess)
     hu = attenuation_hu(slab.soft_hu, slab.mineral_mg * np.float32(response), protocol.kvp_kv)
     hu = hu - bone_shade(slab.mineral_mg, pixel_mm)
-    metal = np.maximum(slab.mineral_mg - np.float32(METAL_MG_CM3), 0.0)
+    metal = np.where(hu > METAL_ABOVE_HU, hu, np.float32(0.0))
     return hu + metal_streaks(metal, pixel_mm) if metal.any() else hu
 
 
@@ -344,14 +346,14 @@ def bone_shade(mineral_mg: Floats, pixel_mm: float) -> Floats:
     return np.asarray(np.repeat(np.repeat(smooth, step, axis=0)[:rows], step, axis=1)[:, :columns], np.float32)
 
 
-def metal_streaks(metal_mg: Floats, pixel_mm: float) -> Floats:
+def metal_streaks(metal_hu: Floats, pixel_mm: float) -> Floats:
     """Return the streaks that metal leaves, (rows, columns) HU; made on a grid of about 1.5 mm.
 
     What a polychromatic beam lacks grows with the square of the metal in a ray; its filtered back-projection is dark
     along the rays that cross most metal and bright beside them.
     """
     step = max(1, round(1.5 / pixel_mm))
-    coarse = uniform_filter(metal_mg, step)[::step, ::step]
+    coarse = uniform_filter(metal_hu, step)[::step, ::step]
     rows, columns = (np.arange(n, dtype=np.float32) - (n - 1) / 2.0 for n in coarse.shape)
     reach = int(np.hypot(len(rows), len(columns)) / 2.0) + 2
     dark = np.zeros(coarse.shape, np.float32)
@@ -359,15 +361,15 @@ def metal_streaks(metal_mg: Floats, pixel_mm: float) -> Floats:
         across = rows[:, None] * np.float32(np.sin(angle)) + columns[None, :] * np.float32(np.cos(angle))
         ray = (across + np.float32(reach + 0.5)).astype(np.int32)
         dark += _filtered_loss(coarse, ray, 2 * reach + 1, step * pixel_mm)[ray]
-    fine = np.repeat(np.repeat(dark, step, axis=0), step, axis=1)[: metal_mg.shape[0], : metal_mg.shape[1]]
+    fine = np.repeat(np.repeat(dark, step, axis=0), step, axis=1)[: metal_hu.shape[0], : metal_hu.shape[1]]
     return np.asarray(-np.pi / METAL_VIEWS * fine, np.float32)
 
 
-def _filtered_loss(metal_mg: Floats, ray: NDArray[np.int32], rays: int, ray_mm: float) -> Floats:
+def _filtered_loss(metal_hu: Floats, ray: NDArray[np.int32], rays: int, ray_mm: float) -> Floats:
     """Return what one view lacks, ramp-filtered for back-projection, (rays,) HU."""
-    where = metal_mg > 0.0
-    g_cm2 = np.bincount(ray[where], metal_mg[where], rays) * ray_mm / 1e4
-    blurred = gaussian_filter1d(g_cm2, METAL_BLUR_MM / ray_mm)
+    where = metal_hu > 0.0
+    integral = np.bincount(ray[where], metal_hu[where], rays) * (ray_mm / 10.0 / 1000.0)  # 1000 HU cm
+    blurred = gaussian_filter1d(integral, METAL_BLUR_MM / ray_mm)
     ramp_per_cm = np.abs(np.fft.rfftfreq(rays, ray_mm / 10.0))
     return np.asarray(np.fft.irfft(np.fft.rfft(METAL_LOSS_HU_CM * blurred**2) * ramp_per_cm, rays), np.float32)
 
@@ -408,10 +410,10 @@ def streaks(x: NDArray[np.float64], y: NDArray[np.float64], protocol: Protocol, 
     knots = np.arange(x[0] - 60.0, x[-1] + 120.0, 60.0)
     bands = gaussian_filter1d(rng.standard_normal((len(y), len(knots))), 1.0 / float(y[1] - y[0]), axis=0)
     along = np.clip((x[:, None] - knots) / 60.0, -1.0, 1.0)
-    spread = (bands / bands.std()) @ (1.0 - np.abs(along)).T
+    spread = bands @ (1.0 - np.abs(along)).T
     arms_y = float(np.mean([arm[1] for arm in protocol.arms_mm]))
     strength = STREAK_SHARE * protocol.noise_hu * np.exp(-(((y - arms_y) / STREAK_REACH_MM) ** 2))
-    return np.asarray(strength[:, None] * spread, np.float32)
+    return np.asarray(strength[:, None] * spread / spread.std(), np.float32)
 
 
 def calibrated(hu: Floats, protocol: Protocol) -> Floats:

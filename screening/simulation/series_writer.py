@@ -1,10 +1,15 @@
-"""HU volume and header facts -> CT image files as a scanner of that vendor would write them (PS3.3 A.3)."""
+"""HU volume and header facts -> CT image files as a scanner of that vendor would write them (PS3.3 A.3).
+
+Vendors differ in what they leave empty, in how they write numbers and times, and in what they repeat in private
+elements; people at the console differ in the rest. All of it is legal DICOM. The shares are assumptions.
+"""
 
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
+from numpy.random import Generator
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, ImplicitVRLittleEndian, generate_uid
@@ -13,9 +18,33 @@ from screening.simulation.cohort import Patient
 from screening.simulation.scanner import Protocol, ScannerModel
 
 PADDING_VALUE = -2000
-PATIENT_NAME = "SIMULATED^PATIENT"
+PATIENT_NAMES = ("SIMULATED^PATIENT", "SIMULATED^PATIËNT", "SIMULATED^SEÑORA", "SIMULATED^GRÖSSE")
+PLAIN_NAME_SHARE = 0.7
 INSTITUTION_NAME = "SIMULATED HOSPITAL {institution}"
+STUDY_DESCRIPTION = "SIMULATED CT ABDOMEN PELVIS"
+NO_DESCRIPTION, NO_AGE, NO_VOLTAGE = 0.1, 0.05, 0.02
 DAYS_PER_YEAR = 365.25
+CANON_NAMES = ("TOSHIBA", "CANON")
+# Digits after the second, as vendors write TM (PS3.5 6.2); GE writes none
+TIME_DIGITS = {"SIEMENS": 6, "TOSHIBA": 3, "CANON": 3, "Philips": 5, "GE MEDICAL SYSTEMS": 0}
+# (group, private creator, element, VR, value) of the block that tells the vendor
+PRIVATE_BLOCKS = {
+    "SIEMENS": (0x0029, "SIEMENS CSA HEADER", 0x08, "CS", "SIMULATED"),
+    "GE MEDICAL SYSTEMS": (0x0009, "GEMS_IDEN_01", 0x01, "LO", "SIMULATED"),
+    "TOSHIBA": (0x7005, "TOSHIBA_MEC_CT3", 0x0B, "SH", "SIMULATED"),
+    "CANON": (0x7005, "TOSHIBA_MEC_CT3", 0x0B, "SH", "AIDR 3D"),
+    "Philips": (0x01F1, "ELSCINT1", 0x01, "CS", "SIMULATED"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Entries:
+    """What people at the console enter, or do not."""
+
+    patient_name: str
+    study_description: str
+    has_age: bool
+    has_voltage: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +56,7 @@ class StudyHeader:
     frame_of_reference_uid: str
     accession_number: str
     performed_at: datetime
-    description: str
+    entries: Entries
 
     @property
     def birth_date(self) -> date:
@@ -48,6 +77,18 @@ class SeriesHeader:
     spacing_mm: tuple[float, float]  # between rows, between columns
     orientation: tuple[float, ...]
     positions_mm: NDArray[np.float64]  # (instances, 3)
+
+
+def draw_entries(rng: Generator) -> Entries:
+    """Draw what is entered for one study; every name says that the patient is simulated."""
+    others = (1.0 - PLAIN_NAME_SHARE) / (len(PATIENT_NAMES) - 1)
+    shares = [PLAIN_NAME_SHARE, *[others] * (len(PATIENT_NAMES) - 1)]
+    return Entries(
+        patient_name=str(rng.choice(PATIENT_NAMES, p=shares)),
+        study_description=STUDY_DESCRIPTION if rng.random() >= NO_DESCRIPTION else "",
+        has_age=bool(rng.random() >= NO_AGE),
+        has_voltage=bool(rng.random() >= NO_VOLTAGE),
+    )
 
 
 def deterministic_uid(*parts: object) -> str:
@@ -97,15 +138,17 @@ def _save(header: Dataset, path: Path, model: ScannerModel) -> None:
     meta = FileMetaDataset()
     meta.MediaStorageSOPClassUID = CTImageStorage
     meta.MediaStorageSOPInstanceUID = header.SOPInstanceUID
-    meta.TransferSyntaxUID = ImplicitVRLittleEndian if model.manufacturer == "TOSHIBA" else ExplicitVRLittleEndian
+    meta.TransferSyntaxUID = ImplicitVRLittleEndian if model.manufacturer in CANON_NAMES else ExplicitVRLittleEndian
     file = FileDataset(path, header, file_meta=meta, preamble=b"\0" * 128)
     file.save_as(path, enforce_file_format=True)
 
 
 def _common(study: StudyHeader, series: SeriesHeader, protocol: Protocol, uid: str) -> Dataset:
     header = Dataset()
+    header.SpecificCharacterSet = "ISO_IR 100"
     _patient_module(header, study)
     _study_and_series_modules(header, study, series, uid)
+    _dates_and_times(header, study, protocol.scanner.model)
     _equipment_module(header, study, protocol)
     _acquisition_module(header, study, series, protocol)
     _image_module(header, series, protocol)
@@ -113,28 +156,24 @@ def _common(study: StudyHeader, series: SeriesHeader, protocol: Protocol, uid: s
 
 
 def _patient_module(header: Dataset, study: StudyHeader) -> None:
-    header.PatientName = PATIENT_NAME
+    header.PatientName = study.entries.patient_name
     header.PatientID = study.patient.patient_id
     header.PatientBirthDate = f"{study.birth_date:%Y%m%d}"
     header.PatientSex = study.patient.sex
-    header.PatientAge = f"{int(study.patient.age_years):03d}Y"
+    if study.entries.has_age:
+        header.PatientAge = f"{int(study.patient.age_years):03d}Y"
 
 
 def _study_and_series_modules(header: Dataset, study: StudyHeader, series: SeriesHeader, uid: str) -> None:
-    at = study.performed_at
     header.StudyInstanceUID = study.study_instance_uid
     header.SeriesInstanceUID = uid
     header.SOPClassUID = CTImageStorage
     header.FrameOfReferenceUID = study.frame_of_reference_uid
     header.PositionReferenceIndicator = ""
-    for name in ("StudyDate", "SeriesDate", "AcquisitionDate", "ContentDate"):
-        setattr(header, name, f"{at:%Y%m%d}")
-    for name in ("StudyTime", "SeriesTime", "AcquisitionTime", "ContentTime"):
-        setattr(header, name, f"{at:%H%M%S}")
     header.AccessionNumber = study.accession_number
     header.StudyID = study.accession_number[-6:]
     header.ReferringPhysicianName = ""
-    header.StudyDescription = study.description
+    header.StudyDescription = study.entries.study_description
     header.SeriesDescription = series.description
     header.SeriesNumber = series.number
     header.AcquisitionNumber = 1
@@ -144,6 +183,14 @@ def _study_and_series_modules(header: Dataset, study: StudyHeader, series: Serie
     header.Laterality = ""
 
 
+def _dates_and_times(header: Dataset, study: StudyHeader, model: ScannerModel) -> None:
+    at, digits = study.performed_at, TIME_DIGITS[model.manufacturer]
+    fraction = f".{'123456'[:digits]}" if digits else ""
+    for event in ("Study", "Series", "Acquisition", "Content"):
+        setattr(header, f"{event}Date", f"{at:%Y%m%d}")
+        setattr(header, f"{event}Time", f"{at:%H%M%S}{fraction}")
+
+
 def _equipment_module(header: Dataset, study: StudyHeader, protocol: Protocol) -> None:
     model = protocol.scanner.model
     header.Manufacturer = model.manufacturer
@@ -151,19 +198,16 @@ def _equipment_module(header: Dataset, study: StudyHeader, protocol: Protocol) -
     header.StationName = protocol.scanner.station
     header.InstitutionName = INSTITUTION_NAME.format(institution=study.patient.institution)
     header.SoftwareVersions = "simulated"
-    if model.manufacturer == "SIEMENS":  # a private block, as every real header has
-        block = header.private_block(0x0029, "SIEMENS CSA HEADER", create=True)
-        block.add_new(0x08, "CS", "SIMULATED")
-    if model.manufacturer == "GE MEDICAL SYSTEMS":
-        block = header.private_block(0x0009, "GEMS_IDEN_01", create=True)
-        block.add_new(0x01, "LO", "SIMULATED")
+    group, creator, element, vr, value = PRIVATE_BLOCKS[model.manufacturer]
+    header.private_block(group, creator, create=True).add_new(element, vr, value)
 
 
 def _acquisition_module(header: Dataset, study: StudyHeader, series: SeriesHeader, protocol: Protocol) -> None:
+    vendor = protocol.scanner.model.manufacturer
     header.ImageType = list(series.image_type)
-    header.KVP = str(protocol.kvp_kv)
-    header.ConvolutionKernel = series.kernel
-    header.SliceThickness = f"{series.thickness_mm:g}"
+    header.KVP = str(protocol.kvp_kv) if study.entries.has_voltage else None  # type 2: may be empty
+    header.ConvolutionKernel = series.kernel.split("\\")  # Siemens adds the strength of its iterations
+    header.SliceThickness = _thickness(series.thickness_mm, vendor)
     header.GantryDetectorTilt = "0"
     header.XRayTubeCurrent = "220"
     header.ExposureTime = "600"
@@ -174,12 +218,22 @@ def _acquisition_module(header: Dataset, study: StudyHeader, series: SeriesHeade
     header.ProtocolName = "Abdomen"
     if series.contrast_agent is not None:
         header.ContrastBolusAgent = series.contrast_agent
+    elif vendor == "GE MEDICAL SYSTEMS":  # writes the element whether or not anything was given
+        header.ContrastBolusAgent = ""
+
+
+def _thickness(thickness_mm: float, vendor: str) -> str:
+    """Write a thickness as the vendor does: Philips what its arithmetic left, Canon with all its zeros."""
+    if vendor == "Philips":
+        return f"{thickness_mm - 1e-10:.10f}"
+    return f"{thickness_mm:.3f}" if vendor in CANON_NAMES else f"{thickness_mm:g}"
 
 
 def _image_module(header: Dataset, series: SeriesHeader, protocol: Protocol) -> None:
     model = protocol.scanner.model
     header.ImageOrientationPatient = [f"{value:g}" for value in series.orientation]
-    header.PixelSpacing = [f"{value:.8g}" for value in series.spacing_mm]
+    number = ".8e" if model.manufacturer == "Philips" else ".8g"  # 7.03125000e-01
+    header.PixelSpacing = [f"{value:{number}}" for value in series.spacing_mm]
     header.Rows = header.Columns = protocol.matrix
     header.SamplesPerPixel = 1
     header.PhotometricInterpretation = "MONOCHROME2"
@@ -189,7 +243,9 @@ def _image_module(header: Dataset, series: SeriesHeader, protocol: Protocol) -> 
         (15 if model.signed else 11),
     )
     header.PixelRepresentation = int(model.signed)
-    header.RescaleIntercept, header.RescaleSlope, header.RescaleType = str(model.rescale_intercept), "1", "HU"
+    header.RescaleIntercept, header.RescaleSlope = str(model.rescale_intercept), "1"
+    if model.manufacturer != "Philips":  # type 1C and often missing; HU then (PS3.3 C.11.1.1.2)
+        header.RescaleType = "HU"
     header.WindowCenter, header.WindowWidth = "40", "400"
     if model.pads_outside_circle and model.signed:
         header.add_new(0x00280120, "SS", PADDING_VALUE)  # PixelPaddingValue takes the sign of the pixels

@@ -40,8 +40,9 @@ def test_the_middle_of_a_body_crop_has_the_labelled_attenuation(pairs):
     rows, columns = np.ogrid[:96, :96]
     middle = np.hypot(rows - 47.5, columns - 47.5) < 6.0
     seen = pairs.crops_hu.astype(np.float32)[:, middle].mean(axis=1)
-    assert np.corrcoef(seen[pairs.is_body], pairs.hu120[pairs.is_body])[0, 1] > 0.85
-    assert abs(np.mean(seen[pairs.is_body] - pairs.hu120[pairs.is_body])) < 12.0
+    error = (seen - pairs.hu120)[pairs.is_body]
+    assert abs(error.mean()) < 12.0
+    assert np.median(np.abs(error)) < 12.0  # of one vertebra in ten the middle is something else: sclerosis, metal
 
 
 def test_a_patient_does_not_depend_on_the_others(pairs):
