@@ -116,8 +116,8 @@ def export_training_pairs(
     show_pairs(console, exported)
     if exported.patient_count < FEW_PATIENTS:
         console.print(
-            f"Warning: {exported.patient_count} patients are few to train on; "
-            f"from about {FEW_PATIENTS} on, the calibration is the site's own."
+            f"Warning: {exported.patient_count} patients are few to train on. Slope and offset of the calibration take "
+            f"about {FEW_PATIENTS}, the prediction interval at least 9 of its own (--calibration-share)."
         )
     name = shlex.quote(str(output))
     console.print(

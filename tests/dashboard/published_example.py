@@ -38,7 +38,7 @@ class Measured:
         return MEAN_G_CM2 + self.t_score * SD_G_CM2
 
 
-WARNING = "L3: network and region of interest differ by more than 25 HU"
+WARNING = "for review: network and region of interest differ by 31.4 HU in L3"
 FIRST = Measured("FLAGGED-1", "F", 72.4, -3.20, "osteoporosis", "likely", warnings=(WARNING,))
 SECOND = Measured("FLAGGED-2", "M", 68.9, -2.60, "osteoporosis", "likely")
 RECENT_DXA = Measured("RECENT-DXA", "F", 70.0, -2.90, "osteoporosis", "likely")

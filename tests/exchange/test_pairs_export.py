@@ -64,7 +64,7 @@ def swept(archive: Path, tmp_path_factory: pytest.TempPathFactory) -> DatabaseFo
 
 @pytest.fixture(scope="module")
 def paired(swept: DatabaseFolder, tmp_path_factory: pytest.TempPathFactory) -> DatabaseFolder:
-    """Every measured patient has a DXA ten days after the CT, as BMD_CNN says; L2 was reported by itself, and higher."""
+    """Every measured patient has a DXA ten days after the CT, of BMD_CNN's value; L2 was reported alone, and higher."""
     place = DatabaseFolder(Path(shutil.copytree(swept.folder, tmp_path_factory.mktemp("paired") / "db", symlinks=True)))
     measured = query(place, f"SELECT patient_id, study_date + {DAYS_LATER}, bmd_cnn FROM patient_bmd")
     whole = "".join(f"{patient},{day},L1-L4,{bmd},HOLOGIC\n" for patient, day, bmd in measured)
