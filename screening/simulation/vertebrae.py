@@ -234,7 +234,7 @@ def _draw_vertebra(
     depth = DEPTH_MM[level] * patient.size * (1.0 + 0.04 * rng.normal())
     disc_share = 0.06 if sacral else np.clip(rng.normal(0.215 - 0.04 * patient.degeneration, 0.03), 0.09, 0.30)
     height = PITCH_MM.get(level, pitch_mm) * patient.size * (1.0 - disc_share)
-    outline = draw_outline(width / 2.0, depth / 2.0, rng)
+    outline = draw_outline(width / 2.0, depth / 2.0, rng, shapes)
     mineral = patient.attenuation_hu + LEVEL_OFFSET_HU.get(level, 2.0) + rng.normal(0.0, 5.0) - quality.marrow_hu
     mineral = max(8.0, mineral * MG_CM3_PER_HU) * (0.75 if sacral else 1.0)
     wedge = _wedge(level, patient, rng)

@@ -2,7 +2,17 @@ import numpy as np
 import pytest
 from simulated_people import attenuation_at, body_of
 
-from screening.simulation.outlines import ANGLES, BACK, LEFT, draw_outline, draw_wall, slant
+from screening.simulation.outlines import (
+    ANGLE_RAD,
+    ANGLES,
+    BACK,
+    FRONT,
+    LEFT,
+    draw_outline,
+    draw_wall,
+    real_outlines,
+    slant,
+)
 
 
 def test_a_circle_needs_no_correction_of_radial_distances():
@@ -12,11 +22,28 @@ def test_a_circle_needs_no_correction_of_radial_distances():
 @pytest.mark.parametrize("seed", range(5))
 def test_a_body_is_waisted_at_its_sides_and_behind(seed):
     rng = np.random.default_rng(seed)
-    outline = draw_outline(22.0, 17.0, rng)
+    outline = draw_outline(22.0, 17.0, rng, rng)
     wall = draw_wall(outline, 0.05, rng)
     assert np.all(wall.waist_mm > 0.0)
     assert wall.waist_mm[LEFT] >= 0.05 * outline[LEFT]
     assert wall.waist_mm[BACK] > 0.05 * outline[BACK]
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_an_outline_keeps_the_width_and_the_depth_it_was_drawn_for(seed):
+    outline = draw_outline(22.0, 17.0, np.random.default_rng(seed), np.random.default_rng(seed + 100))
+    u, v = outline * np.cos(ANGLE_RAD), outline * np.sin(ANGLE_RAD)
+    assert np.ptp(u) == pytest.approx(44.0, rel=0.12)
+    assert 27.0 < outline[FRONT] + outline[BACK] < 35.5
+    assert np.ptp(v) < 41.0
+
+
+def test_real_outlines_are_hollow_behind_and_round_in_front():
+    outlines = real_outlines()
+    quarter = outlines.shape[1] // 4
+    assert len(outlines) >= 15
+    assert np.median(outlines[:, quarter]) < 0.9
+    assert np.median(outlines[:, 3 * quarter]) == pytest.approx(1.0, abs=0.05)
 
 
 def test_walls_are_uneven_but_of_the_thickness_asked_for_on_average():
