@@ -39,7 +39,7 @@ PALETTE_GREYS, PALETTE_SHADES = 96, 16  # fewer colours make half the size, and 
 # Okabe-Ito: told apart by every colour vision
 USED_COLOUR = (86, 180, 233)
 UNUSED_COLOUR = (230, 159, 0)
-ATTENTION_COLOUR = (204, 121, 167)
+ATTENTION_COLOUR = (240, 228, 66)  # brighter than any cancellous bone in the window
 TEXT_COLOUR = (240, 240, 240)
 BACKGROUND = (16, 16, 16)
 
