@@ -36,6 +36,14 @@ def test_the_column_turns_to_posterior_below_l5(number):
     assert step[1] > 12.0
 
 
+def test_the_lumbosacral_junction_turns_as_in_people():
+    spines = [body_of(number).spine for number in range(1, 13)]
+    cosine = [float(spine.level("L5").axes[2] @ spine.level("S1").axes[2]) for spine in spines]
+    turn = np.degrees(np.arccos(cosine))
+    assert 19.0 < np.median(turn) < 36.0
+    assert np.all((turn > 12.0) & (turn < 42.0))
+
+
 def test_levels_run_from_caudal_to_cranial():
     heights = [vertebra.centre_mm[2] for vertebra in body_of(1).spine.vertebrae]
     assert tuple(vertebra.level for vertebra in body_of(1).spine.vertebrae) == LEVELS
