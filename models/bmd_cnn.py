@@ -28,6 +28,9 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 REFERENCE_DEPTH_MM = 33.0
 """Depth of an average lumbar body (outer cortex), at which areal attenuation equals trabecular attenuation."""
 
+BEYOND_UNIT_HU = 40.0
+"""Brings mineral beyond, which scatters by 20 to 40 HU, to the size that a new head puts out."""
+
 
 @dataclass(frozen=True, slots=True)
 class NetworkConfig:
@@ -82,8 +85,12 @@ class BmdCnn(nn.Module):
         self.heads = nn.Sequential(nn.Linear(2 * wide, middle), nn.ReLU(), nn.Linear(middle, 3))
         self.around = Around(config.beyond_channels) if config.beyond_channels else None
 
-    def forward(self, crops_hu: Tensor) -> Reading:
-        """Read crops (n, size, size) in HU at 120 kVp; size is a multiple of 8."""
+    def forward(self, crops_hu: Tensor, with_bmd: Tensor | None = None) -> Reading:
+        """Read crops (n, size, size) in HU at 120 kVp; size is a multiple of 8.
+
+        In training `with_bmd` (n,) marks the slices whose BMD is known: mineral beyond is read in these alone, so that
+        the normalisation of its encoder rests on the pictures it learns from; elsewhere it is 0.
+        """
         shown = windows(crops_hu, self.config)  # (n, 2, size, size)
         fine = self.down1(shown)  # (n, 16, size/2, size/2)
         middle = self.down2(fine)  # (n, 32, size/4, size/4)
@@ -99,9 +106,11 @@ class BmdCnn(nn.Module):
 
         depth_mm = REFERENCE_DEPTH_MM * (1 + self.config.depth_range * torch.tanh(depth))
         areal_hu = attended_hu * depth_mm / REFERENCE_DEPTH_MM
-        if self.around is not None:
-            beyond = self.around(shown)  # (n,)
         beyond_hu = self.config.beyond_hu * torch.tanh(beyond)
+        if self.around is not None:
+            beyond_hu = self.around(shown, with_bmd)  # (n,), bounded where it is used, not where it learns
+            limit = math.inf if self.training else self.config.beyond_hu
+            beyond_hu = beyond_hu.clamp(-limit, limit)
         return Reading(areal_hu, beyond_hu, log_variance(spread, self.config), attended_hu, depth_mm, attention)
 
 
@@ -115,14 +124,23 @@ class Around(nn.Module):
         self.gate = nn.Conv2d(narrow, narrow, kernel_size=1)
         self.head = nn.Sequential(nn.Linear(narrow + wide, wide), nn.ReLU(), nn.Linear(wide, 1))
 
-    def forward(self, shown: Tensor) -> Tensor:
-        """Read windowed crops (n, 2, size, size); unbounded (n,)."""
+    def forward(self, shown: Tensor, wanted: Tensor | None = None) -> Tensor:
+        """Read windowed crops (n, 2, size, size), all or the wanted ones; HU (n,), 0 where not wanted."""
+        if wanted is None:
+            return self.read(shown)
+        beyond_hu = shown.new_zeros(len(shown))
+        if wanted.any():
+            beyond_hu[wanted] = self.read(shown[wanted])
+        return beyond_hu
+
+    def read(self, shown: Tensor) -> Tensor:
+        """Read every crop."""
         fine = self.down1(shown)  # (n, 12, size/2, size/2): thin cortex still shows
         coarse = self.down3(self.down2(fine))  # (n, 32, size/8, size/8)
         passed = torch.sigmoid(self.gate(fine)) * fine
         seen = torch.cat([passed.mean(dim=(2, 3)), coarse.mean(dim=(2, 3))], dim=1)  # (n, 44)
-        beyond: Tensor = self.head(seen)[:, 0]
-        return beyond
+        beyond_hu: Tensor = BEYOND_UNIT_HU * self.head(seen)[:, 0]
+        return beyond_hu
 
 
 def read_together(members: Sequence[BmdCnn], crops_hu: Tensor) -> Reading:

@@ -251,7 +251,8 @@ def batch_loss(network: BmdCnn, lesson: Lesson, chosen: Tensor, generator: torch
         depth_mm=depth,
         is_body=torch.from_numpy(pairs.is_body[index]).to(lesson.device),
     )
-    return reading_loss(network(crops), target, config.auxiliary_weight, config.beta)
+    reading = network(crops, target.is_body & target.bmd_hu.isfinite())
+    return reading_loss(reading, target, config.auxiliary_weight, config.beta)
 
 
 def one_cycle(passed: float) -> float:
@@ -286,9 +287,9 @@ def _arguments(argv: list[str]) -> argparse.Namespace:
     parser.add_argument("--steps", type=int, default=defaults.steps, help="training steps of each member")
     parser.add_argument("--batch", type=int, default=defaults.batch)
     parser.add_argument("--phantoms", type=int, default=defaults.phantoms, help="drawings to train on beside the pairs")
-    parser.add_argument("--phantom-share", type=float, help="of each batch; default: 1/2, beside others 1/3")
+    parser.add_argument("--phantom-share", type=float, help="of each batch; default: 1/2, or 1/4 with --beside")
     parser.add_argument("--beside", type=Path, help="pairs to train on beside, such as re-densified real CT")
-    parser.add_argument("--beside-share", type=float, help="of each batch; default: 1/3 where --beside is given")
+    parser.add_argument("--beside-share", type=float, help="of each batch; default: 1/4 where --beside is given")
     parser.add_argument("--calibration-share", type=float, default=CALIBRATION_SHARE, help="of the patients")
     parser.add_argument("--validation-share", type=float, default=VALIDATION_SHARE, help="of the patients")
     parser.add_argument(
@@ -343,8 +344,8 @@ def _config(chosen: argparse.Namespace, start_from: Checkpoint | None) -> Traini
     network = NetworkConfig() if start_from is None else start_from.network
     if chosen.channels:
         network = dataclasses.replace(network, channels=tuple(chosen.channels))
-    beside = chosen.beside_share if chosen.beside_share is not None else (1 / 3 if chosen.beside else 0.0)
-    phantom = chosen.phantom_share if chosen.phantom_share is not None else (1 / 3 if chosen.beside else 0.5)
+    beside = chosen.beside_share if chosen.beside_share is not None else (0.25 if chosen.beside else 0.0)
+    phantom = chosen.phantom_share if chosen.phantom_share is not None else (0.25 if chosen.beside else 0.5)
     return TrainingConfig(
         seed=chosen.seed,
         members=chosen.members,

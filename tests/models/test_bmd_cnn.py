@@ -96,6 +96,23 @@ def test_mineral_beyond_is_learned_without_touching_the_reading(network, crops):
     assert touched == {"around"}
 
 
+def test_in_training_mineral_beyond_is_read_where_bmd_is_known(network, crops):
+    known = torch.tensor([True, False, True, True, False])
+
+    partly, whole = network(crops, known).beyond_hu, network(crops).beyond_hu
+
+    assert partly[known] == pytest.approx(whole[known], abs=1e-4)
+    assert torch.all(partly[~known] == 0)
+    assert torch.all(network(crops, torch.zeros(5, dtype=torch.bool)).beyond_hu == 0)
+
+
+def test_mineral_beyond_learns_unbounded_and_is_read_within_its_bound(network, crops):
+    network.around.head[2].bias.fill_(3.0)
+
+    assert network(crops).beyond_hu == pytest.approx(torch.full((5,), 20.0))
+    assert torch.all(network.train()(crops).beyond_hu > 60)
+
+
 def test_the_main_encoder_reads_mineral_beyond_where_none_of_its_own_is_wanted(crops):
     plain = BmdCnn(NetworkConfig(beyond_channels=None)).eval()
 

@@ -64,12 +64,10 @@ class Plan:
 
 
 def shares_of(combination: str) -> Shares:
-    """Equal parts of the sources."""
-    sources = combination.split("+")
-    return Shares(
-        phantom=("D" in sources) / len(sources),
-        beside=("R" in sources) / len(sources),
-    )
+    """Half of each batch from S where it is in the combination, the rest in equal parts from the others."""
+    others = [source for source in combination.split("+") if source != "S"]
+    part = (0.5 if "S" in combination else 1.0) / max(len(others), 1)
+    return Shares(phantom=part * ("D" in others), beside=part * ("R" in others))
 
 
 def patient_folds(patients: Sequence[str], folds: int) -> list[list[str]]:
@@ -87,7 +85,7 @@ def train_fold(plan: Plan, combination: str, left_out: Sequence[str]) -> Path:
             steps=plan.steps,
             phantoms=3000 if "D" in combination else 0,
             shares=shares_of(combination),
-            network=NetworkConfig() if "S" in combination else NetworkConfig(beyond_hu=0.0),
+            network=NetworkConfig() if "S" in combination else NetworkConfig(beyond_hu=0.0, beyond_channels=None),
         )
         beside = _beside(plan, left_out) if "R" in combination else None
         provenance = Provenance(output.stem, "simulated", f"ablation {combination} without {list(left_out)}")
@@ -128,8 +126,8 @@ def line(
     cells = [f"{summary[name]:.3f}" for name, _ in FIGURES]
     cells.append(f"{np.mean([one.metrics['pearson_r'] for one in checkpoints]):.3f}")
     if external is not None:
-        measured = [measure(one, external) for one in checkpoints]
-        cells.append(f"{np.mean([one.cnn.r.value for one in measured]):.3f} ({measured[0].physics.r.value:.3f})")
+        measured = [measure(one, external).flat() for one in checkpoints]
+        cells.append(f"{np.mean([one['r'] for one in measured]):.3f} ({measured[0]['r_physics']:.3f})")
     return f"| {combination} | {' | '.join(cells)} |"
 
 

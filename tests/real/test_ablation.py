@@ -1,13 +1,13 @@
-import pytest
 from ablation import COMBINATIONS, patient_folds, shares_of
 
 from models.pairs import Shares
 
 
-def test_sources_share_a_batch_evenly():
+def test_simulated_patients_fill_half_of_a_batch_and_the_others_the_rest_evenly():
     assert shares_of("S") == Shares(phantom=0.0, beside=0.0)
     assert shares_of("D+R") == Shares(phantom=0.5, beside=0.5)
-    assert shares_of("S+D+R").beside == pytest.approx(1 / 3)
+    assert shares_of("S+R") == Shares(phantom=0.0, beside=0.5)
+    assert shares_of("S+D+R") == Shares(phantom=0.25, beside=0.25)
     assert len(COMBINATIONS) == 6
 
 
