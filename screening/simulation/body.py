@@ -63,14 +63,14 @@ def lay_body(tissue: Tissue, vertebra: VertebraShape, inside_arch: Floats, at: S
 
 def lay_disc(tissue: Tissue, above: VertebraShape, below: VertebraShape, at: Sampling) -> None:
     """Lay the disc between two bodies; their end plates are laid over it afterwards."""
-    half, side = 0.5 * above.height_mm, float(above.outline_mm.max()) + above.disc_bulge_mm
+    half, side = 0.5 * above.height_mm, float(above.disc_outline_mm.max())
     part = part_around(above, at, (-side, -side, -half - 18.0), (side, side, 4.0 - half))
     if part is None:
         return
     upper = frame(above, at.crop(part))
     lower = frame(below, at.crop(part))
     turn, radius, rim = upper.turn, upper.radius, above.disc_rim
-    outer = above.outline_mm[turn] + above.disc_bulge_mm
+    outer = above.disc_outline_mm[turn]
     inside = share_inside((outer - radius) * above.outline_cosine[turn], at.edge_mm)
     under = share_inside(-upper.w - half + above.concavity_mm[1] + 1.0, at.edge_z_mm)
     over = share_inside(

@@ -21,6 +21,7 @@ ANGLE_RAD = np.arange(ANGLES) * 2.0 * np.pi / ANGLES
 LEFT, BACK, RIGHT, FRONT = 0, ANGLES // 4, ANGLES // 2, 3 * ANGLES // 4
 REAL_SHARE = (0.2, 1.0)  # of the mixture of real outlines against the super-ellipse
 MIXTURE = 0.3  # Dirichlet parameter: mostly two to six of the real bodies
+DISC_ORDERS = 5  # Fourier terms of a disc: kidney-shaped, without corners
 WALL_UNEVENNESS = 0.22  # relative SD of the wall's thickness around the body
 
 
@@ -81,6 +82,13 @@ def slant(outline_mm: Ring) -> Ring:
     """Return what turns a radial into a perpendicular distance, (ANGLES,)."""
     slope = (np.roll(outline_mm, -1) - np.roll(outline_mm, 1)) * ANGLES / (4.0 * np.pi)
     return np.asarray(outline_mm / np.hypot(outline_mm, slope), np.float32)
+
+
+def disc_outline(outline_mm: Ring, bulge_mm: float) -> Ring:
+    """Return the outline of the disc below a body: the body's own without its corners, bulging by a little."""
+    terms = np.fft.rfft(outline_mm)
+    terms[DISC_ORDERS:] = 0.0
+    return np.asarray(np.fft.irfft(terms, ANGLES) + bulge_mm, np.float32)
 
 
 def draw_rim(degeneration: float, rng: Generator) -> Ring:

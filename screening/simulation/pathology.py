@@ -41,7 +41,8 @@ def with_findings(patient: Patient, spine: Spine) -> Spine:
 
 
 def _named(vertebra: VertebraShape, finding: Finding) -> VertebraShape:
-    return replace(vertebra, findings=(*vertebra.findings, finding))
+    """Add a finding once, however often it is there."""
+    return vertebra if finding in vertebra.findings else replace(vertebra, findings=(*vertebra.findings, finding))
 
 
 def _with(spine: Spine, changed: Iterable[VertebraShape]) -> Spine:

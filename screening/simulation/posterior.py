@@ -65,7 +65,7 @@ def draw_posterior(level: str, patient: Patient, cortex_mg: float, cancellous_mg
         canal_depth_mm=about({"S1": 13.0, "S2": 10.0, "S3": 8.0}.get(level, 17.0 if lumbar else 16.0)),
         canal_width_mm=about({"L5": 27.0, "L4": 25.0}.get(level, 23.5 if lumbar else 20.0)),
         lamina_mm=about(5.5),
-        facet_mm=about(7.1 + 1.6 * worn, 0.12),
+        facet_mm=about(7.2 + 1.4 * worn, 0.12),
         spinous_length_mm=about(30.0 if lumbar else 26.0, 0.12),
         spinous_mm=about(5.8, 0.15),
         spinous_drop=rng.uniform(0.05, 0.35) if lumbar else rng.uniform(0.5, 0.9),

@@ -17,7 +17,19 @@ from scipy.ndimage import gaussian_filter
 from screening.simulation.branches import Branch, branch_rng
 from screening.simulation.cohort import MG_CM3_PER_HU, Patient, Stream
 from screening.simulation.findings import Cement, Finding, Sclerosis
-from screening.simulation.outlines import BACK, FRONT, LEFT, RIGHT, Ring, Wall, draw_outline, draw_rim, draw_wall, slant
+from screening.simulation.outlines import (
+    BACK,
+    FRONT,
+    LEFT,
+    RIGHT,
+    Ring,
+    Wall,
+    disc_outline,
+    draw_outline,
+    draw_rim,
+    draw_wall,
+    slant,
+)
 from screening.simulation.posterior import Posterior, draw_posterior
 
 Floats = NDArray[np.floating]  # float32 wherever an image is drawn
@@ -34,8 +46,7 @@ DEPTH_MM = {"S3": 12, "S2": 17, "S1": 32, "L5": 37, "L4": 37.5, "L3": 37, "L2": 
 # Lean of the body axis to posterior on the way up, degrees: lordosis about 60 degrees between L1 and S1.
 LEAN_DEG = {"S3": -70, "S2": -61, "S1": -50, "L5": -23, "L4": -5, "L3": 6, "L2": 11, "L1": 13, "T12": 11, "T11": 6,
             "T10": 2, "T9": -2}  # fmt: skip
-MALE_ARCH = 1.09  # mineral of the arch relative to that of women of the same size
-WORN_ARCH = 0.10  # further mineral of the arch at full degeneration
+MALE_ARCH = 1.02  # mineral of the arch relative to that of women of the same size
 LEVEL_OFFSET_HU = {"L1": 4.0, "L2": 0.0, "L3": -5.0, "L4": 1.0}  # L1 above L3 (236 and 227 HU in young women)
 SACRAL_END_PLATE = 0.5  # remnants between fused bodies
 TEXTURE_VOXEL_MM = 1.5
@@ -93,7 +104,7 @@ class VertebraShape:
     islands: tuple[BoneIsland, ...]
     marrow_hu: float  # attenuation of the marrow without mineral
     disc_below_hu: float
-    disc_bulge_mm: float
+    disc_outline_mm: Ring  # of the disc below
     disc_rim: DiscRim
     posterior: Posterior
     findings: tuple[Finding, ...] = ()
@@ -178,12 +189,12 @@ class _BoneQuality:
         fall with age (NHANES 1.053, 1.070, 1.068 g/cm2 in their fifties, sixties and seventies).
         """
         above = (patient.attenuation_hu - 130.0) / 100.0
-        arch = (1.0 if patient.sex == "F" else MALE_ARCH) * (1.0 + WORN_ARCH * patient.degeneration)
+        arch = 1.0 if patient.sex == "F" else MALE_ARCH
         return cls(
-            cortex_mm=float(np.clip(rng.normal(1.45 + 0.12 * above, 0.13), 1.0, 2.6)),
-            cortex_mg=float(np.clip(rng.normal(422.0 + 32.0 * above, 24.0), 250.0, 650.0)),
-            posterior_mg=float(np.clip(arch * rng.normal(156.0 + 53.0 * above, 10.0), 50.0, 400.0)),
-            posterior_cortex_mg=float(np.clip(arch * rng.normal(512.0 + 50.0 * above, 20.0), 250.0, 850.0)),
+            cortex_mm=float(np.clip(rng.normal(1.45 + 0.10 * above, 0.10), 1.0, 2.6)),
+            cortex_mg=float(np.clip(rng.normal(420.0 + 28.0 * above, 16.0), 250.0, 650.0)),
+            posterior_mg=float(np.clip(arch * rng.normal(150.0 + 48.0 * above, 8.0), 50.0, 400.0)),
+            posterior_cortex_mg=float(np.clip(arch * rng.normal(482.0 + 44.0 * above, 14.0), 250.0, 850.0)),
             end_plate_gain=rng.uniform(0.0, 0.35),
             texture=(rng.uniform(0.04, 0.16), rng.uniform(0.05, 0.25)),
             marrow_hu=rng.normal(0.0, 3.0),
@@ -263,7 +274,7 @@ def _draw_vertebra(
         islands=_islands(width, depth, height, rng),
         marrow_hu=quality.marrow_hu,
         disc_below_hu=rng.normal(82.0, 10.0),
-        disc_bulge_mm=rng.uniform(0.0, 2.0),
+        disc_outline_mm=disc_outline(outline, rng.uniform(0.0, 2.0)),
         disc_rim=DiscRim.draw(shapes),
         posterior=draw_posterior(level, patient, quality.posterior_cortex_mg, quality.posterior_mg, rng),
     )

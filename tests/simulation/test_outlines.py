@@ -8,6 +8,7 @@ from screening.simulation.outlines import (
     BACK,
     FRONT,
     LEFT,
+    disc_outline,
     draw_outline,
     draw_wall,
     real_outlines,
@@ -36,6 +37,12 @@ def test_an_outline_keeps_the_width_and_the_depth_it_was_drawn_for(seed):
     assert np.ptp(u) == pytest.approx(44.0, rel=0.12)
     assert 27.0 < outline[FRONT] + outline[BACK] < 35.5
     assert np.ptp(v) < 41.0
+
+
+def test_a_disc_has_the_width_of_its_body_without_the_corners():
+    corners = 1.0 + 0.2 * np.cos(16 * ANGLE_RAD)
+    disc = disc_outline(20.0 * corners, 1.5)
+    assert disc == pytest.approx(np.full(ANGLES, 21.5), abs=0.01)
 
 
 def test_real_outlines_are_hollow_behind_and_round_in_front():

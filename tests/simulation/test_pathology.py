@@ -101,6 +101,11 @@ def test_cement_is_brighter_than_bone_and_is_no_mineral():
     assert trabecular_hu(body) == trabecular_hu(replace(body, cement=None))
 
 
+def test_a_finding_is_named_once_on_a_vertebra():
+    bodies = frail_body_with(Finding.END_PLATE_SCLEROSIS)[0].spine.vertebrae
+    assert all(len(set(body.findings)) == len(body.findings) for body in bodies)
+
+
 def test_a_sacralised_l5_lies_close_to_the_sacrum():
     spine = frail_body_with(Finding.SACRALISED)[0].spine
     plain = body_of(1).spine
