@@ -8,8 +8,8 @@ the mineral that an AP projection would see. The affine from areal attenuation t
 `Calibration`, kept outside of the weights, so a site can refit it without retraining.
 
 A small encoder of its own reads what a projection holds beyond the cancellous bone: cortex, arch, facets. It shares
-nothing with the rest, so it learns from slices whose BMD is known and leaves attenuation and depth as they are, and it
-is bounded, so on a picture unlike those it has learned from it errs by little.
+nothing with the rest, so it leaves attenuation and depth as they are; it is bounded, for on pictures unlike those that
+it has learned from nothing holds it.
 
 The network is ours. The sizes, augmentation families and validation design around it follow Yasaka et al.,
 Eur Radiol 2020;30:3549, doi 10.1007/s00330-020-06677-0.

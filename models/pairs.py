@@ -103,8 +103,7 @@ def read_pairs(path: Path) -> Pairs:
 def read_beside(path: Path) -> Pairs:
     """Read pairs to train on beside others: their patients are marked, and no densitometer has seen them.
 
-    Their BMD is not taken: it follows from attenuation and depth, so it tells nothing of the mineral beyond these, and
-    it may rest on another calibration.
+    Their BMD is not taken: it follows from attenuation and depth, by an affine that may not be the training's own.
 
     Raises:
         ValueError: as `read_pairs`, or attenuation and depth are not known everywhere.

@@ -7,11 +7,11 @@ import torch
 
 from models import training
 from models.augmentation import central
-from models.bmd_cnn import NetworkConfig
+from models.bmd_cnn import Calibration, NetworkConfig
 from models.checkpoint import load, networks
 from models.evaluation import read_slices
 from models.pairs import Shares, read_beside
-from models.training import Provenance, TrainingConfig, fit_calibration, main, one_cycle, train
+from models.training import Provenance, TrainingConfig, by_physics, fit_calibration, main, one_cycle, train
 
 SHORT = TrainingConfig(
     seed=2, members=1, phantoms=20, steps=6, batch=8, report_every=5, network=NetworkConfig(channels=(8, 12, 16))
@@ -158,6 +158,12 @@ def test_slices_beside_are_trained_on_and_measured_by_nobody(pairs, written, tmp
     assert mixed.metrics["n_calibration_patients"] == alone.metrics["n_calibration_patients"]
     assert mixed.calibration == alone.calibration
     assert mixed.sha256 != alone.sha256
+
+
+def test_pairs_without_a_densitometer_are_labelled_by_the_calibration(pairs, written):
+    labelled = by_physics(read_beside(written), Calibration(0.5, 0.003, "test"))
+
+    assert labelled.bmd_g_cm2 == pytest.approx(0.5 + 0.003 * pairs.hu120 * pairs.depth_mm / 33, abs=1e-5)
 
 
 def test_the_command_takes_shares_and_slices_beside(written, tmp_path):
