@@ -13,13 +13,11 @@ from numpy.random import Generator, SeedSequence
 
 MG_CM3_PER_HU = 0.85  # at 120 kVp, intercept about 0 (143.6 mg/cm3 at 165 HU, 100.8 at 117 HU)
 ATTENUATION_SD_HU = 42.0  # between people of one age; 38-44 HU reported
-# Patients in hospital are frailer than screened people (33 % osteoporosis in a UK CT+DXA cohort), old ones more so.
-REFERRAL_HU, REFERRAL_AGES_YEARS = -6.0, (45.0, 70.0)
 ATTENUATION_LIMITS_HU = (20.0, 300.0)
 AGE_LIMITS_YEARS = (40.0, 92.0)
 AGES_YEARS = (40.0, 50.0, 60.0, 70.0, 80.0, 90.0)
 WOMEN_HU = (190.0, 169.0, 142.0, 118.0, 98.0, 86.0)
-MEN_HU = (177.0, 159.0, 142.0, 126.0, 111.0, 99.0)
+MEN_HU = (177.0, 159.0, 142.0, 126.0, 114.0, 103.0)
 
 
 class Stream(IntEnum):
@@ -91,11 +89,6 @@ def expected_attenuation_hu(age_years: float, sex: str) -> float:
     return float(np.interp(age_years, AGES_YEARS, WOMEN_HU if sex == "F" else MEN_HU))
 
 
-def referral_hu(age_years: float) -> float:
-    """Return by how much a patient of this age lies below screened people, HU."""
-    return float(np.interp(age_years, REFERRAL_AGES_YEARS, (0.0, REFERRAL_HU)))
-
-
 def draw_patient(seed: int, institution: int, number: int) -> Patient:
     """Draw one person of an institution."""
     rng = random_generator(seed, institution, number, Stream.PERSON)
@@ -108,7 +101,7 @@ def draw_patient(seed: int, institution: int, number: int) -> Patient:
     girth = np.sqrt(bmi / 25.0)
     width = (325.0 if sex == "F" else 342.0) * girth * (1.0 + 0.04 * rng.normal())
     depth = (222.0 if sex == "F" else 234.0) * girth**1.5 * (1.0 + 0.05 * rng.normal())
-    hu = expected_attenuation_hu(age, sex) + ATTENUATION_SD_HU * rng.normal() + referral_hu(age) + 0.5 * (bmi - 25.0)
+    hu = expected_attenuation_hu(age, sex) + ATTENUATION_SD_HU * rng.normal() + 0.5 * (bmi - 25.0)
     wear = 1.0 / (1.0 + np.exp(-(age - 66.0) / 9.0 - 0.9 * rng.normal()))
     chalk = 1.0 / (1.0 + np.exp(-(age - 72.0) / 7.0 - 1.2 * rng.normal()))
     return Patient(

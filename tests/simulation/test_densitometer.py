@@ -10,13 +10,35 @@ from screening.simulation.lattice import sampling
 from screening.simulation.spine import render_spine
 from screening.simulation.vessels import Calcium
 
-PEOPLE = 100
+PEOPLE, MANY = 300, 6000
 NO_PLAQUES = Calcium(np.zeros((0, 3)), np.zeros(0), np.zeros(0))
+# Lumbar aBMD, g/cm2, mean (SD), NHANES 2005 and later, Hologic L1-L4 (PMC12995607, table 3).
+NHANES_G_CM2 = {
+    ("F", 55): (0.993, 0.141),
+    ("F", 65): (0.952, 0.142),
+    ("F", 75): (0.902, 0.167),
+    ("M", 55): (1.053, 0.143),
+    ("M", 65): (1.070, 0.142),
+    ("M", 75): (1.068, 0.177),
+}
+# L1 trabecular HU, mean (SD): 226 at 27 years falling by 2.5 HU a year, with a floor (Jang 2019, n = 20,374).
+L1_HU = {55: (152.0, 41.0), 65: (127.0, 40.0), 75: (105.0, 38.0)}
 
 
 @pytest.fixture(scope="module")
 def cohort() -> list:
     return [levels_of(number) for number in range(1, PEOPLE + 1)]
+
+
+@pytest.fixture(scope="module")
+def people() -> list:
+    return [draw_patient(5, 1, number) for number in range(1, MANY + 1)]
+
+
+@pytest.fixture(scope="module")
+def decade(people) -> np.ndarray:
+    """Middle of each person's decade: 55 for 50 to 60 years."""
+    return np.array([10 * int(person.age_years // 10) + 5 for person in people])
 
 
 @pytest.fixture(scope="module")
@@ -34,16 +56,39 @@ def test_projection_agrees_with_the_label_physics(areal, label_physics):
     slope, intercept = np.polyfit(label_physics, areal, 1)
     assert slope == pytest.approx(0.0025, abs=0.0003)
     assert intercept == pytest.approx(0.60, abs=0.04)
-    assert abs(np.mean(areal - (0.60 + 0.0025 * label_physics))) < 0.02
+    assert abs(np.mean(areal - (0.60 + 0.0025 * label_physics))) < 0.03
 
 
-def test_the_same_attenuation_leaves_a_biological_scatter_of_areal_density(areal, label_physics):
-    slope, intercept = np.polyfit(label_physics, areal, 1)
-    assert 0.03 < np.std(areal - intercept - slope * label_physics) < 0.09
+def test_attenuation_tells_areal_density_about_as_well_as_in_people(areal, label_physics):
+    """Up to 0.934 in curated CT, lowered from about 0.955 by the noise of CT and DXA."""
+    assert 0.92 < np.corrcoef(label_physics, areal)[0, 1] < 0.965
 
 
-def test_a_fifth_to_a_third_have_osteoporosis(areal):
-    assert 0.13 < np.mean([t_score(bmd, REFERENCE) <= -2.5 for bmd in areal]) < 0.35
+@pytest.mark.parametrize(("sex", "middle"), NHANES_G_CM2)
+def test_areal_density_by_sex_and_age_is_that_of_the_population(sex, middle, people, decade, areal):
+    """The few people projected are brought to the mean attenuation of the many drawn (control variate)."""
+    mean, sd = NHANES_G_CM2[sex, middle]
+    chosen = (decade == middle) & np.array([person.sex == sex for person in people])
+    attenuation = np.array([person.attenuation_hu for person in people])
+    luck_hu = attenuation[:PEOPLE][chosen[:PEOPLE]].mean() - attenuation[chosen].mean()
+    assert areal[chosen[:PEOPLE]].mean() - 0.0025 * luck_hu == pytest.approx(mean, abs=0.5 * sd)
+
+
+@pytest.mark.parametrize("middle", L1_HU)
+def test_attenuation_of_l1_by_age_is_that_of_the_population(middle, people, decade, cohort):
+    mean, sd = L1_HU[middle]
+    chosen = decade == middle
+    attenuation = np.array([person.attenuation_hu for person in people])
+    luck_hu = attenuation[:PEOPLE][chosen[:PEOPLE]].mean() - attenuation[chosen].mean()
+    first = np.array([levels[0].hu120 for levels in cohort])
+    assert first[chosen[:PEOPLE]].mean() - luck_hu == pytest.approx(mean, abs=0.5 * sd)
+
+
+@pytest.mark.parametrize(("sex", "least", "most"), [("F", 0.08, 0.325), ("M", 0.01, 0.13)])
+def test_osteoporosis_is_as_frequent_as_in_surveys_or_in_patients_with_both(sex, least, most, people, areal):
+    """Lumbar spine, NHANES 2013-14: women 11.6 %, men 3.6 %; patients with CT and DXA 11.8 to 32.5 %."""
+    chosen = np.array([person.sex == sex for person in people[:PEOPLE]])
+    assert least < np.mean([t_score(bmd, REFERENCE) <= -2.5 for bmd in areal[chosen]]) < most
 
 
 def test_projecting_on_a_finer_grid_gives_the_same_areal_density():
