@@ -193,8 +193,8 @@ class _BoneQuality:
         return cls(
             cortex_mm=float(np.clip(rng.normal(1.45 + 0.10 * above, 0.10), 1.0, 2.6)),
             cortex_mg=float(np.clip(rng.normal(420.0 + 28.0 * above, 16.0), 250.0, 650.0)),
-            posterior_mg=float(np.clip(arch * rng.normal(150.0 + 48.0 * above, 8.0), 50.0, 400.0)),
-            posterior_cortex_mg=float(np.clip(arch * rng.normal(482.0 + 44.0 * above, 14.0), 250.0, 850.0)),
+            posterior_mg=float(np.clip(arch * rng.normal(160.0 + 50.0 * above, 8.0), 50.0, 400.0)),
+            posterior_cortex_mg=float(np.clip(arch * rng.normal(518.0 + 46.0 * above, 14.0), 250.0, 950.0)),
             end_plate_gain=rng.uniform(0.0, 0.35),
             texture=(rng.uniform(0.04, 0.16), rng.uniform(0.05, 0.25)),
             marrow_hu=rng.normal(0.0, 3.0),
