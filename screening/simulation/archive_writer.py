@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from screening.simulation.anatomy import Anatomy, draw_anatomy, enhance
 from screening.simulation.cohort import Patient, Stream, draw_patient
 from screening.simulation.densitometer import DENSITOMETERS, LevelTruth, areal_bmd_g_cm2, measure_levels, read_dxa
-from screening.simulation.scanner import Kernel, Protocol, circle, draw_protocol, reconstruct, scan
+from screening.simulation.fleet import Kernel
+from screening.simulation.scanner import Protocol, circle, draw_protocol, reconstruct, scan
 from screening.simulation.series_writer import (
     SeriesHeader,
     StudyHeader,

@@ -15,7 +15,8 @@ from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, ImplicitVRLittleEndian, generate_uid
 
 from screening.simulation.cohort import Patient
-from screening.simulation.scanner import Protocol, ScannerModel
+from screening.simulation.fleet import ScannerModel
+from screening.simulation.scanner import Protocol
 
 PADDING_VALUE = -2000
 PATIENT_NAMES = ("SIMULATED^PATIENT", "SIMULATED^PATIËNT", "SIMULATED^SEÑORA", "SIMULATED^GRÖSSE")

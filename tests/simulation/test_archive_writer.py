@@ -16,7 +16,8 @@ from screening.simulation.anatomy import draw_anatomy
 from screening.simulation.archive_writer import write_archive
 from screening.simulation.cohort import draw_patient
 from screening.simulation.densitometer import DENSITOMETERS, read_dxa
-from screening.simulation.scanner import FLEETS, HU_LIMITS, ScannerModel, draw_protocol
+from screening.simulation.fleet import FLEETS, ScannerModel
+from screening.simulation.scanner import HU_LIMITS, draw_protocol
 from screening.simulation.series_writer import Entries, SeriesHeader, StudyHeader, draw_entries, write_series
 
 SEED, MATRIX, PATIENTS = 4, 96, 5

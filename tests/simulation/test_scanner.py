@@ -1,5 +1,4 @@
 from dataclasses import replace
-from datetime import timedelta
 
 import numpy as np
 import pytest
@@ -9,13 +8,8 @@ from screening.imaging.model_input import kvp_scale
 from screening.simulation.anatomy import Slab, enhance, render_slab
 from screening.simulation.cohort import draw_patient
 from screening.simulation.densitometer import trabecular_hu
+from screening.simulation.fleet import DAYS, FIRST_DAY, Kernel
 from screening.simulation.scanner import (
-    CALIBRATION_DAYS,
-    DAYS,
-    FIRST_DAY,
-    MACHINE_GAIN_SD,
-    MODEL_GAIN_SD,
-    Kernel,
     attenuation_hu,
     blur,
     bone_shade,
@@ -23,7 +17,6 @@ from screening.simulation.scanner import (
     circle,
     draw_protocol,
     expose,
-    fleet,
     metal_streaks,
     noise_tiles,
     reconstruct,
@@ -98,34 +91,6 @@ def test_large_patients_are_noisier():
     diameter = np.sqrt(plain.torso_width_mm * plain.torso_depth_mm)
     noise = [draw_protocol(person, body_of(2), 64).noise_hu for person in (plain, large)]
     assert noise[1] / noise[0] == pytest.approx(np.exp(0.3 * diameter / 500.0))
-
-
-def test_a_scanner_keeps_its_calibration_for_all_its_patients():
-    assert fleet(1, 1) == fleet(1, 1)
-    assert fleet(1, 1) != fleet(2, 1)
-    assert all(abs(scanner.mineral_gain - 1.0) < 0.1 and abs(scanner.offset_hu) < 12.0 for scanner in fleet(1, 1))
-
-
-def test_models_lie_within_ten_per_cent_and_machines_of_a_model_closer():
-    gains = np.array([[scanner.mineral_gain for scanner in fleet(seed, 2)] for seed in range(200)])
-    assert gains.mean() == pytest.approx(1.0, abs=0.005)
-    assert gains.std() == pytest.approx(np.hypot(MODEL_GAIN_SD, MACHINE_GAIN_SD), rel=0.12)
-
-
-def test_institutions_share_no_scanner():
-    of_one, of_two = ({(s.model.manufacturer, s.model.model) for s in fleet(1, place)} for place in (1, 2))
-    stations = [{s.station for s in fleet(1, place)} for place in (1, 2)]
-    assert not of_one & of_two
-    assert not stations[0] & stations[1]
-
-
-def test_water_drifts_down_until_the_next_calibration():
-    scanner = fleet(1, 1)[0]
-    fresh = scanner.offset_on(scanner.calibrated_on)
-    year_later = scanner.offset_on(scanner.calibrated_on + timedelta(days=365))
-    assert fresh == scanner.offset_hu
-    assert -2.29 <= year_later - fresh <= -0.54
-    assert scanner.offset_on(scanner.calibrated_on + timedelta(days=CALIBRATION_DAYS)) == fresh
 
 
 def test_every_examination_has_a_day_within_the_archive():
