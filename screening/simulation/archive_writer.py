@@ -19,13 +19,8 @@ from screening.simulation.cohort import Patient, Stream, draw_patient
 from screening.simulation.densitometer import DENSITOMETERS, LevelTruth, areal_bmd_g_cm2, measure_levels, read_dxa
 from screening.simulation.fleet import Kernel
 from screening.simulation.scanner import Protocol, circle, draw_protocol, reconstruct, scan
-from screening.simulation.series_writer import (
-    SeriesHeader,
-    StudyHeader,
-    deterministic_uid,
-    draw_entries,
-    write_series,
-)
+from screening.simulation.series_writer import SeriesHeader, StudyHeader, deterministic_uid, draw_entries, write_series
+from screening.simulation.vertebrae import Spine
 
 AXIAL = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)
 CORONAL = (1.0, 0.0, 0.0, 0.0, 0.0, -1.0)
@@ -83,6 +78,7 @@ class VertebraRow:
     hu120: str
     depth_mm: str
     bmd_true: str
+    findings: str  # as in `findings_of`
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +146,7 @@ def _write_patient(archive: Path, patient: Patient, matrix: int) -> tuple[TruthR
     truth = _truth_row(patient, study, examination, levels, series_uid)
     dxa = _dxa_rows(patient, study, levels, rng) if examination.has_dxa else []
     whole = [level for level in levels if _is_whole(level, examination)]
-    return truth, [_vertebra_row(study, level, examination.shift_mm) for level in whole], dxa
+    return truth, [_vertebra_row(study, anatomy.spine, level, examination.shift_mm) for level in whole], dxa
 
 
 def _plan(patient: Patient, anatomy: Anatomy, protocol: Protocol, rng: Generator) -> _Examination:
@@ -285,7 +281,13 @@ def _truth_row(
     )
 
 
-def _vertebra_row(study: StudyHeader, level: LevelTruth, shift_mm: NDArray[np.float64]) -> VertebraRow:
+def findings_of(spine: Spine, level: str) -> str:
+    """Return a vertebra's findings (values of `Finding`) and "instrumented" where it is, with spaces between them."""
+    instrumented = ("instrumented",) if level in spine.instrumented else ()
+    return " ".join((*spine.level(level).findings, *instrumented))
+
+
+def _vertebra_row(study: StudyHeader, spine: Spine, level: LevelTruth, shift_mm: NDArray[np.float64]) -> VertebraRow:
     x, y, z = np.asarray(level.centre_mm) + shift_mm
     return VertebraRow(
         study_instance_uid=study.study_instance_uid,
@@ -298,6 +300,7 @@ def _vertebra_row(study: StudyHeader, level: LevelTruth, shift_mm: NDArray[np.fl
         hu120=f"{level.hu120:.2f}",
         depth_mm=f"{level.depth_mm:.2f}",
         bmd_true=f"{level.bmd_g_cm2:.4f}",
+        findings=findings_of(spine, level.level),
     )
 
 

@@ -13,12 +13,14 @@ from screening.imaging.model_input import kvp_scale
 from screening.imaging.wording import Kernel, kernel_sharpness
 from screening.records.dxa import read_dxa_csv
 from screening.simulation.anatomy import draw_anatomy
-from screening.simulation.archive_writer import write_archive
+from screening.simulation.archive_writer import findings_of, write_archive
 from screening.simulation.cohort import draw_patient
 from screening.simulation.densitometer import DENSITOMETERS, read_dxa
+from screening.simulation.findings import Finding
 from screening.simulation.fleet import FLEETS, ScannerModel
 from screening.simulation.scanner import HU_LIMITS, draw_protocol
 from screening.simulation.series_writer import Entries, SeriesHeader, StudyHeader, draw_entries, write_series
+from screening.simulation.vertebrae import Spine
 
 SEED, MATRIX, PATIENTS = 4, 96, 5
 AXIAL_SERIES = ("SE0002", "SE0003", "SE0004")
@@ -188,6 +190,31 @@ def test_end_plates_stand_around_the_centre(folder):
     for row in _rows(folder / "truth_vertebra.csv"):
         assert float(row["lower_z_mm"]) < float(row["centre_z_mm"]) < float(row["upper_z_mm"])
         assert 15.0 < float(row["upper_z_mm"]) - float(row["lower_z_mm"]) < 36.0
+
+
+def test_findings_of_a_vertebra_stand_beside_each_other():
+    spine = _spine_with("L3", (Finding.WEDGE_FRACTURE, Finding.CEMENT), instrumented=("L3", "L4"))
+    assert findings_of(spine, "L3") == "wedge_fracture cement instrumented"
+    assert findings_of(spine, "L4") == "instrumented"
+    assert findings_of(spine, "L2") == ""
+
+
+def _spine_with(level: str, findings: tuple[Finding, ...], *, instrumented: tuple[str, ...]) -> Spine:
+    """A spine without any finding but these."""
+    spine = draw_anatomy(draw_patient(SEED, 1, 1)).spine
+    named = {level: findings}
+    bodies = tuple(replace(body, findings=named.get(body.level, ())) for body in spine.vertebrae)
+    return replace(spine, vertebrae=bodies, instrumented=instrumented)
+
+
+def test_the_truth_names_the_findings_of_every_vertebra(folder):
+    numbers = {row["study_instance_uid"]: int(row["patient_id"][-6:]) for row in _rows(folder / "truth.csv")}
+    rows = _rows(folder / "truth_vertebra.csv")
+    spines = {number: draw_anatomy(draw_patient(SEED, 2, number)).spine for number in numbers.values()}
+    assert [row["findings"] for row in rows] == [
+        findings_of(spines[numbers[row["study_instance_uid"]]], row["level"]) for row in rows
+    ]
+    assert any(row["findings"] for row in rows)
 
 
 def test_dxa_belongs_to_the_patients_who_had_one_and_misses_the_truth_by_its_precision(folder):
