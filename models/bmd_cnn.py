@@ -40,7 +40,7 @@ class NetworkConfig:
     wide_window_hu: tuple[float, float] = (-200.0, 700.0)  # anatomy: fat to cortical bone
     bone_window_hu: tuple[float, float] = (0.0, 300.0)  # trabecular bone
     depth_range: float = 0.5  # the depth head reads 33 mm * (1 +- this)
-    beyond_hu: float = 20.0  # the most that is added for mineral beyond attenuation * depth, about 0.05 g/cm2
+    beyond_hu: float = 35.0  # the most that is added for mineral beyond attenuation * depth, about 0.09 g/cm2
     beyond_channels: tuple[int, int, int] | None = (12, 24, 32)  # of the encoder that reads it; None: the main one does
     sd_range_hu: tuple[float, float] = (2.0, 160.0)  # 0.005 to 0.4 g/cm2
 
@@ -108,7 +108,8 @@ class BmdCnn(nn.Module):
         areal_hu = attended_hu * depth_mm / REFERENCE_DEPTH_MM
         beyond_hu = self.config.beyond_hu * torch.tanh(beyond)
         if self.around is not None:
-            beyond_hu = self.around(shown, with_bmd)  # (n,), bounded where it is used, not where it learns
+            read = torch.stack([attended_hu, depth_mm], dim=1).detach() / REFERENCE_DEPTH_MM  # (n, 2)
+            beyond_hu = self.around(shown, read, with_bmd)  # (n,), bounded where it is used, not where it learns
             limit = math.inf if self.training else self.config.beyond_hu
             beyond_hu = beyond_hu.clamp(-limit, limit)
         return Reading(areal_hu, beyond_hu, log_variance(spread, self.config), attended_hu, depth_mm, attention)
@@ -122,23 +123,26 @@ class Around(nn.Module):
         narrow, _, wide = channels
         self.down1, self.down2, self.down3 = encoder(channels)
         self.gate = nn.Conv2d(narrow, narrow, kernel_size=1)
-        self.head = nn.Sequential(nn.Linear(narrow + wide, wide), nn.ReLU(), nn.Linear(wide, 1))
+        self.head = nn.Sequential(nn.Linear(narrow + wide + 2, wide), nn.ReLU(), nn.Linear(wide, 1))
 
-    def forward(self, shown: Tensor, wanted: Tensor | None = None) -> Tensor:
-        """Read windowed crops (n, 2, size, size), all or the wanted ones; HU (n,), 0 where not wanted."""
+    def forward(self, shown: Tensor, read: Tensor, wanted: Tensor | None = None) -> Tensor:
+        """Read windowed crops (n, 2, size, size), all or the wanted ones; HU (n,), 0 where not wanted.
+
+        `read` (n, 2) holds attenuation and depth as read in the same crops, over 33: deep bodies have thick arches.
+        """
         if wanted is None:
-            return self.read(shown)
+            return self.look(shown, read)
         beyond_hu = shown.new_zeros(len(shown))
         if wanted.any():
-            beyond_hu[wanted] = self.read(shown[wanted])
+            beyond_hu[wanted] = self.look(shown[wanted], read[wanted])
         return beyond_hu
 
-    def read(self, shown: Tensor) -> Tensor:
+    def look(self, shown: Tensor, read: Tensor) -> Tensor:
         """Read every crop."""
         fine = self.down1(shown)  # (n, 12, size/2, size/2): thin cortex still shows
         coarse = self.down3(self.down2(fine))  # (n, 32, size/8, size/8)
         passed = torch.sigmoid(self.gate(fine)) * fine
-        seen = torch.cat([passed.mean(dim=(2, 3)), coarse.mean(dim=(2, 3))], dim=1)  # (n, 44)
+        seen = torch.cat([passed.mean(dim=(2, 3)), coarse.mean(dim=(2, 3)), read], dim=1)  # (n, 46)
         beyond_hu: Tensor = BEYOND_UNIT_HU * self.head(seen)[:, 0]
         return beyond_hu
 

@@ -53,7 +53,7 @@ class Pairs:
 class Shares:
     """What a training batch is made of; the patients of the pairs file fill what drawings and others leave."""
 
-    phantom: float = 0.5  # drawings, where there are any
+    phantom: float = 0.35  # drawings, where there are any
     beside: float = 0.0  # slices of the file beside the pairs, such as re-densified real ones
     no_body: float = 0.2  # slices without a body, of every source alike
     density_bin_hu: float = 25.0  # bodies come evenly over density, or the middle would pull the ends inwards

@@ -31,7 +31,9 @@ import torch
 from models.augmentation import PAPER_VARIANTS, paper_steps
 from models.checkpoint import Checkpoint, bundled, load, networks, save
 from models.cohorts import Cohort, Simulated, simulate
+from models.ensemble import Lesson, Provenance, TrainingConfig, train_members
 from models.evaluation import conformal_half_width, patient_bmd
+from models.labels import by_patient, fit_calibration
 from models.measurement import (
     LARGEST_GROUP_BIAS_G_CM2,
     OSTEOPOROSIS_BELOW_G_CM2,
@@ -44,7 +46,7 @@ from models.measurement import (
 from models.pairs import Pairs
 from models.progress import Progress
 from models.reproduce_tables import design_table, evaluation_picture, evaluation_table
-from models.training import Lesson, Provenance, TrainingConfig, fit_calibration, train_members, training_key
+from models.training import training_key
 
 logger = logging.getLogger("models.reproduce")
 
@@ -135,8 +137,8 @@ def train_once(training: Pairs, internal: Cohort, config: TrainingConfig, work: 
             logger.info("using %s", output.name)
             return earlier
     provenance = Provenance(output.stem, "simulated", "python -m models.reproduce", "simulated DXA, Hologic-type L1-L4")
-    calibration = fit_calibration(training, provenance, None)
-    lesson = Lesson(training, config, calibration, "cpu", None)
+    calibration = fit_calibration(training, provenance.name, None)
+    lesson = Lesson(by_patient(training, calibration), config, calibration, "cpu", None)
     progress = Progress.of(output, training_key(config, provenance))
     facts |= {"command": provenance.command, "n_patients": len(np.unique(training.patient))}
     checkpoint = train_members(lesson, provenance, facts, progress)

@@ -41,7 +41,7 @@ def test_heads_stay_within_their_ranges(network, crops):
     reading = network(crops * 50)
 
     assert torch.all((reading.depth_mm >= 16.5) & (reading.depth_mm <= 49.5))
-    assert torch.all(reading.beyond_hu.abs() <= 20)
+    assert torch.all(reading.beyond_hu.abs() <= NetworkConfig().beyond_hu)
     assert torch.all((reading.log_variance / 2).exp() <= 160.001)
 
 
@@ -109,7 +109,7 @@ def test_in_training_mineral_beyond_is_read_where_bmd_is_known(network, crops):
 def test_mineral_beyond_learns_unbounded_and_is_read_within_its_bound(network, crops):
     network.around.head[2].bias.fill_(3.0)
 
-    assert network(crops).beyond_hu == pytest.approx(torch.full((5,), 20.0))
+    assert network(crops).beyond_hu == pytest.approx(torch.full((5,), network.config.beyond_hu))
     assert torch.all(network.train()(crops).beyond_hu > 60)
 
 
@@ -117,4 +117,4 @@ def test_the_main_encoder_reads_mineral_beyond_where_none_of_its_own_is_wanted(c
     plain = BmdCnn(NetworkConfig(beyond_channels=None)).eval()
 
     assert not any(name.startswith("around") for name, _ in plain.named_parameters())
-    assert torch.all(plain(crops).beyond_hu.abs() <= 20)
+    assert torch.all(plain(crops).beyond_hu.abs() <= plain.config.beyond_hu)

@@ -5,13 +5,14 @@ import numpy as np
 import pytest
 import torch
 
-from models import training
+from models import ensemble
 from models.augmentation import central
-from models.bmd_cnn import Calibration, NetworkConfig
+from models.bmd_cnn import NetworkConfig
 from models.checkpoint import load, networks
+from models.ensemble import Provenance, TrainingConfig, one_cycle
 from models.evaluation import read_slices
 from models.pairs import Shares, read_beside
-from models.training import Provenance, TrainingConfig, by_physics, fit_calibration, main, one_cycle, train
+from models.training import main, train
 
 SHORT = TrainingConfig(
     seed=2, members=1, phantoms=20, steps=6, batch=8, report_every=5, network=NetworkConfig(channels=(8, 12, 16))
@@ -60,9 +61,9 @@ def test_the_same_seed_gives_the_same_weights(pairs, tmp_path):
 
 def test_an_interrupted_training_ends_as_if_it_had_not_been(pairs, tmp_path, monkeypatch):
     whole = train(pairs, SHORT, PROVENANCE, tmp_path / "whole.safetensors")
-    uncut = training.batch_loss
+    uncut = ensemble.batch_loss
     outcomes = iter([uncut] * 5)
-    monkeypatch.setattr(training, "batch_loss", lambda *given: next(outcomes, interrupt)(*given))
+    monkeypatch.setattr(ensemble, "batch_loss", lambda *given: next(outcomes, interrupt)(*given))
     with pytest.raises(KeyboardInterrupt):
         train(pairs, SHORT, PROVENANCE, tmp_path / "cut.safetensors")
     monkeypatch.undo()
@@ -71,13 +72,6 @@ def test_an_interrupted_training_ends_as_if_it_had_not_been(pairs, tmp_path, mon
 
     assert resumed.sha256 == whole.sha256
     assert not (tmp_path / "cut.safetensors.progress").exists()
-
-
-def test_calibration_is_the_line_through_the_training_vertebrae(pairs):
-    calibration = fit_calibration(pairs, PROVENANCE, None)
-
-    assert calibration.offset_g_cm2 == pytest.approx(0.6, abs=1e-4)
-    assert calibration.slope_g_cm2_per_hu == pytest.approx(0.0025, abs=1e-6)
 
 
 def test_site_pairs_without_attenuation_need_a_checkpoint_to_start_from(pairs, tmp_path):
@@ -158,12 +152,6 @@ def test_slices_beside_are_trained_on_and_measured_by_nobody(pairs, written, tmp
     assert mixed.metrics["n_calibration_patients"] == alone.metrics["n_calibration_patients"]
     assert mixed.calibration == alone.calibration
     assert mixed.sha256 != alone.sha256
-
-
-def test_pairs_without_a_densitometer_are_labelled_by_the_calibration(pairs, written):
-    labelled = by_physics(read_beside(written), Calibration(0.5, 0.003, "test"))
-
-    assert labelled.bmd_g_cm2 == pytest.approx(0.5 + 0.003 * pairs.hu120 * pairs.depth_mm / 33, abs=1e-5)
 
 
 def test_the_command_takes_shares_and_slices_beside(written, tmp_path):

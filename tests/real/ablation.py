@@ -5,7 +5,7 @@
 S are the simulated patients of PAIRS.npz, D drawings, R re-densified real slices of the bundled crops. One network is
 trained for each combination and, where R is in it, for each fold: the patients of a fold are left out of R and read by
 that network alone. Patients without a crop in R are read by the first. A network takes about two minutes of one core,
-so all six combinations with six folds (leave one patient out) take about 45 minutes; trainings that are there already
+so all six combinations with six folds (leave one patient out) take about an hour; trainings that are there already
 are taken up, so the command may be interrupted and repeated. `--combination` picks some; other options of the training
 are compared by naming another folder.
 """
@@ -25,9 +25,10 @@ from real_ct import MEASURED, RealBody, read_bodies
 from models.bmd_cnn import NetworkConfig
 from models.checkpoint import Checkpoint, load
 from models.cohorts import Cohort, read_cohort
+from models.ensemble import Provenance, TrainingConfig
 from models.measurement import measure
 from models.pairs import Pairs, Shares, read_beside, read_pairs
-from models.training import Provenance, TrainingConfig, train
+from models.training import OTHERS_SHARE, train
 from screening.prediction.inference import load_predictor
 from screening.simulation import redensified
 
@@ -64,9 +65,9 @@ class Plan:
 
 
 def shares_of(combination: str) -> Shares:
-    """Half of each batch from S where it is in the combination, the rest in equal parts from the others."""
+    """As much of each batch from S as the training's own, the rest in equal parts from the others."""
     others = [source for source in combination.split("+") if source != "S"]
-    part = (0.5 if "S" in combination else 1.0) / max(len(others), 1)
+    part = (OTHERS_SHARE if "S" in combination else 1.0) / max(len(others), 1)
     return Shares(phantom=part * ("D" in others), beside=part * ("R" in others))
 
 
