@@ -136,10 +136,21 @@ def open_writer(place: DatabaseFolder) -> Iterator[duckdb.DuckDBPyConnection]:
 def create_schema(connection: duckdb.DuckDBPyConnection) -> None:
     """Create what is missing; idempotent. A view's column takes the comment of the table column of that name."""
     with transaction(connection):
+        earlier = _take_dxa_without_levels(connection)
         connection.execute(sql("schema"))
+        write_rows(connection, "dxa", earlier)
         for view in VIEWS:
             connection.execute(sql(f"views/{view}"))
         _comment_view_columns(connection)
+
+
+def _take_dxa_without_levels(connection: duckdb.DuckDBPyConnection) -> list[Row]:
+    """Take away a table dxa that refuses single levels, and return its rows: DuckDB cannot alter a CHECK in place."""
+    if not connection.execute(sql("dxa_without_levels")).fetchall():
+        return []
+    rows: list[Row] = connection.table("dxa").to_arrow_table().to_pylist()
+    connection.execute("DROP TABLE dxa")
+    return rows
 
 
 def _comment_view_columns(connection: duckdb.DuckDBPyConnection) -> None:

@@ -1,14 +1,34 @@
 import os
 import stat
+from datetime import date, datetime
 from pathlib import Path
 
 import duckdb
 import pytest
 
 from screening.errors import UserError
-from screening.store.database import DatabaseFolder, create_schema, fetch_one, open_writer, transaction, write_rows
+from screening.records.dxa import REGIONS
+from screening.store.database import (
+    DatabaseFolder,
+    create_schema,
+    fetch_one,
+    open_writer,
+    sql,
+    transaction,
+    write_rows,
+)
 
 PATIENT = {"patient_id": "A", "identified": True}
+DXA = {
+    "patient_id": "A",
+    "dxa_date": date(2024, 1, 1),
+    "region": "L1-L4",
+    "bmd_dxa": None,
+    "t_score": -2.5,
+    "manufacturer": "",
+    "source_file": "dxa.csv",
+    "imported_at": datetime(2024, 1, 2),
+}
 
 
 @pytest.fixture
@@ -32,18 +52,13 @@ def test_nothing_of_a_broken_transaction_is_kept(connection: duckdb.DuckDBPyConn
 
 
 def test_nan_is_refused(connection: duckdb.DuckDBPyConnection) -> None:
-    row = {
-        "patient_id": "A",
-        "dxa_date": "2024-01-01",
-        "region": "L1-L4",
-        "bmd_dxa": float("nan"),
-        "t_score": None,
-        "manufacturer": "",
-        "source_file": "dxa.csv",
-        "imported_at": "2024-01-01",
-    }
     with pytest.raises(duckdb.ConstraintException):
-        write_rows(connection, "dxa", [row])
+        write_rows(connection, "dxa", [DXA | {"bmd_dxa": float("nan")}])
+
+
+def test_every_region_that_can_be_imported_can_be_stored(connection: duckdb.DuckDBPyConnection) -> None:
+    write_rows(connection, "dxa", [DXA | {"region": region} for region in REGIONS])
+    assert fetch_one(connection, "SELECT count(*) FROM dxa") == (len(REGIONS),)
 
 
 def test_no_rows_are_no_work(connection: duckdb.DuckDBPyConnection) -> None:
@@ -57,6 +72,23 @@ def test_an_older_database_gets_the_column_for_review(connection: duckdb.DuckDBP
     create_schema(connection)
 
     assert connection.execute("SELECT readers_disagree FROM patient_bmd").fetchall() == []
+
+
+def test_an_older_database_keeps_its_dxa_and_takes_single_levels(tmp_path: Path) -> None:
+    place = DatabaseFolder(tmp_path / "db")
+    place.create()
+    with duckdb.connect(place.working) as older:
+        older.execute(sql("schema").replace("'L1', 'L2', 'L3', 'L4', ", ""))
+        write_rows(older, "dxa", [DXA])
+        with pytest.raises(duckdb.ConstraintException):
+            write_rows(older, "dxa", [DXA | {"region": "L1"}])
+
+    with open_writer(place) as connection:
+        write_rows(connection, "dxa", [DXA | {"region": "L1"}])
+
+    with open_writer(place) as reopened:
+        rows = reopened.table("dxa").order("region").to_arrow_table().to_pylist()
+    assert rows == [DXA | {"region": "L1"}, DXA]
 
 
 def test_the_files_are_closed_to_other_users(tmp_path: Path) -> None:
