@@ -1,5 +1,8 @@
 """Measurements on simulated patients -> Markdown tables and a picture, with 95 % confidence intervals."""
 
+import re
+from collections.abc import Sequence
+from dataclasses import replace
 from html import escape
 
 from models.intervals import Estimate
@@ -23,6 +26,8 @@ READERS = {
 PAPER_R = {"internal": Estimate(0.852, 0.745, 0.916), "external": Estimate(0.840, 0.733, 0.906)}
 """Yasaka et al. 2020, abstract; the intervals are not the paper's, but Fisher's for its 45 and 50 patients."""
 PAPER_AUC = {"internal": 0.965, "external": 0.970}
+BAND = re.compile(r"(?P<below>below )?(from )?(?P<figure>[0-9.]+)( to [0-9.]+)? (kVp|mm|years)")
+"""What patients have in common, where it is a figure: "100 kVp", "below 260 mm", "260 to 300 mm", "from 300 mm"."""
 
 PLOT_PX, MARGIN_PX, LINE_PX = 360, 60, 20
 BMD_G_CM2 = (0.4, 1.6)  # of the scatter's axes
@@ -54,6 +59,7 @@ def design_table(measured: dict[str, Measurement]) -> str:
 
 def evaluation_table(measured: Measurement, checkpoint: str) -> str:
     """Figures of one checkpoint and of its comparators, the gain over one of them, and the errors by group."""
+    measured = replace(measured, groups=_in_order(measured.groups))
     who = f"{checkpoint}, n = {measured.n} ({measured.n_osteoporosis} osteoporosis)"
     lines = [
         SIMULATED,
@@ -70,7 +76,7 @@ def evaluation_table(measured: Measurement, checkpoint: str) -> str:
 
 def evaluation_picture(measured: Measurement) -> str:
     """Scatter of BMD_CNN over DXA, and the bias of every group with its interval, as SVG."""
-    shown = [group for group in measured.groups if group.bias_g_cm2 is not None]
+    shown = [group for group in _in_order(measured.groups) if group.bias_g_cm2 is not None]
     height = max(PLOT_PX, LINE_PX * len(shown)) + 2 * MARGIN_PX
     width = 2 * PLOT_PX + 260 + 2 * MARGIN_PX
     parts = [
@@ -82,6 +88,18 @@ def evaluation_picture(measured: Measurement) -> str:
         "</svg>",
     ]
     return "\n".join(parts) + "\n"
+
+
+def _in_order(groups: Sequence[GroupError]) -> tuple[GroupError, ...]:
+    """Sort the groups of each kind: bands by their figures from below upwards, others by their names."""
+    kinds = list(dict.fromkeys(group.by for group in groups))
+    return tuple(sorted(groups, key=lambda group: (kinds.index(group.by), *_place(group.group))))
+
+
+def _place(group: str) -> tuple[float, bool, str]:
+    """Sort key: the lower edge, "below" before "from" it; names have none and keep to the alphabet."""
+    band = BAND.fullmatch(group)
+    return (float(band["figure"]), band["below"] is None, group) if band else (0.0, True, group)
 
 
 def _gain_lines(measured: Measurement) -> list[str]:
