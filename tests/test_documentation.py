@@ -1,13 +1,16 @@
 """What the documentation says is true: commands exist, columns are commented, labels are visible."""
 
 import re
+from importlib import import_module
 from pathlib import Path
 
 import duckdb
 import pytest
 from typer.testing import CliRunner
 
+from models.checkpoint import bundled
 from screening.cli import app
+from screening.config import Settings
 from screening.labels import NOTICE
 from screening.store.database import VIEWS, create_schema
 
@@ -23,6 +26,13 @@ def commands_in_readme() -> list[str]:
     return sorted({line.split("#")[0].strip() for line in lines if line.startswith("screening ")})
 
 
+def modules_in_readme() -> list[str]:
+    """Every `python -m ...` command of a code block on one line, without `python -m` and comment."""
+    blocks = re.findall(r"```bash\n(.*?)```", README, flags=re.DOTALL)
+    lines = [line for block in blocks for line in block.replace("\\\n", " ").splitlines()]
+    return sorted({line.split("#")[0].removeprefix("python -m ") for line in lines if line.startswith("python -m ")})
+
+
 @pytest.mark.parametrize("line", commands_in_readme())
 def test_documented_commands_and_options_exist(line: str) -> None:
     words = line.split()[1:]
@@ -31,6 +41,27 @@ def test_documented_commands_and_options_exist(line: str) -> None:
     assert help_text.exit_code == 0, help_text.output
     for option in (word for word in words if word.startswith("--")):
         assert option in help_text.output
+
+
+@pytest.mark.parametrize("line", modules_in_readme())
+def test_documented_modules_and_their_options_exist(line: str, capsys: pytest.CaptureFixture[str]) -> None:
+    module, *words = line.split()
+    with pytest.raises(SystemExit, match="0"):
+        import_module(module).main(["--help"])
+    help_text = capsys.readouterr().out
+    for option in (word for word in words if word.startswith("--")):
+        assert option in help_text
+
+
+def test_documented_settings_are_valid(tmp_path: Path) -> None:
+    (settings,) = re.findall(r"```toml\n(.*?)```", README, flags=re.DOTALL)
+    file = tmp_path / "screening.toml"
+    file.write_text(settings, encoding="utf-8")
+    assert Settings.load(file).prediction.checkpoint is not None
+
+
+def test_sites_go_on_from_the_bundled_weights() -> None:
+    assert f"--start-from models/weights/{bundled().name} " in README
 
 
 def test_the_readme_shows_every_command() -> None:
