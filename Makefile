@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: demo test dashboard format clean
+.PHONY: demo test dashboard weights format clean
 
 demo: $(INSTALLED)  ## Run the main job on simulated patients and one real CT, into ./demo
 	$(BIN)/screening demo --folder demo
@@ -17,6 +17,17 @@ test: $(INSTALLED)  ## Run all checks: format, lint, types, tests
 
 dashboard: $(INSTALLED)  ## Open the dashboard on the demo's database
 	$(BIN)/screening dashboard --database demo
+
+weights: $(INSTALLED)  ## Make the bundled weights anew, into ./build/weights; goes on where it was interrupted
+	mkdir -p build/weights
+	test -f build/weights/pairs.npz || $(BIN)/python -m screening.simulation.pairs \
+		--patients 1600 --seed 2020 --institution 1 --output build/weights/pairs.npz
+	test -f build/weights/redensified.npz || $(BIN)/python -m screening.simulation.redensified \
+		--variants 20 --seed 1 --output build/weights/redensified.npz
+	cd build/weights && ../../$(BIN)/python -m models.training pairs.npz --beside redensified.npz \
+		--output bmd_cnn_simulated_2.safetensors --seed 1 --members 4 --steps 2000 \
+		--calibration-share 0.25 --validation-share 0.0625 --data-kind simulated \
+		--reference "simulated DXA, Hologic-type L1-L4 scale" --device cpu
 
 format: $(INSTALLED)  ## Format the code
 	$(BIN)/ruff format .

@@ -5,7 +5,8 @@
 Patients are split before anything is learned; metrics come from patients no member has seen, and the prediction
 interval from a third set. Slices without a body (discs) keep the BMD of their vertebra, which they do not show: the
 network learns to be unsure of them. Drawings and the slices of `--beside` are trained on only: they enter neither
-metrics nor calibration. An interrupted training goes on where it stopped when the command is repeated.
+metrics nor calibration. An interrupted training goes on where it stopped when the command is repeated. Beside the
+checkpoint stand its log and its metrics, FILE.log and FILE.json.
 """
 
 import argparse
@@ -83,6 +84,8 @@ def train(
     metrics["n_calibration_patients"] = float(len(np.unique(split.calibration.patient)))
     logger.info("metrics %s", json.dumps(metrics))
     saved = save(dataclasses.replace(checkpoint, interval_half_width_g_cm2=half_width, metrics=metrics), output)
+    facts = {"sha256": saved.sha256, "interval_half_width_g_cm2": half_width} | metrics
+    output.with_suffix(".json").write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
     progress.forget()
     return saved
 

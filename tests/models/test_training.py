@@ -1,4 +1,5 @@
 import dataclasses
+import json
 import logging
 
 import numpy as np
@@ -50,6 +51,9 @@ def test_training_learns_to_read_patients_it_has_not_seen(pairs, tmp_path, caplo
     assert checkpoint.metrics["n_patients"] == 12
     assert checkpoint.metrics["pearson_r"] > 0.9
     assert load(tmp_path / "short.safetensors").sha256 == checkpoint.sha256
+    written = json.loads((tmp_path / "short.json").read_text())
+    assert written["sha256"] == checkpoint.sha256
+    assert checkpoint.metrics.items() <= written.items()
 
 
 def test_the_same_seed_gives_the_same_weights(pairs, tmp_path):
