@@ -53,6 +53,18 @@ def patient_means(slices: Array, pairs: Pairs) -> Array:
     return np.array(means)
 
 
+def conformal_rank(patients: int) -> int:
+    """Which of the sorted absolute errors of so many calibration patients is the half width of the 90 % interval.
+
+    Raises:
+        ValueError: too few patients for a finite interval (fewer than 9).
+    """
+    rank = math.ceil(INTERVAL_COVERAGE * (patients + 1))
+    if rank > patients:
+        raise ValueError(f"{patients} calibration patients are too few for a 90 % interval, at least 9 are needed")
+    return rank
+
+
 def conformal_half_width(read: Array, reference: Array) -> float:
     """Half width of the split-conformal 90 % interval of a patient's BMD, g/cm2.
 
@@ -62,9 +74,7 @@ def conformal_half_width(read: Array, reference: Array) -> float:
     Raises:
         ValueError: too few patients for a finite interval (fewer than 9).
     """
-    rank = math.ceil(INTERVAL_COVERAGE * (len(read) + 1))
-    if rank > len(read):
-        raise ValueError(f"{len(read)} calibration patients are too few for a 90 % interval, at least 9 are needed")
+    rank = conformal_rank(len(read))
     return float(np.sort(np.abs(read - reference))[rank - 1])
 
 

@@ -25,7 +25,7 @@ import torch
 from models.bmd_cnn import NetworkConfig
 from models.checkpoint import Checkpoint, load, networks, save
 from models.ensemble import REFERENCE, STRENGTHS, Lesson, Provenance, TrainingConfig, train_members
-from models.evaluation import conformal_half_width, held_out_metrics, patient_bmd, read_slices
+from models.evaluation import conformal_half_width, conformal_rank, held_out_metrics, patient_bmd, read_slices
 from models.labels import by_patient, by_physics, fit_calibration
 from models.pairs import (
     CALIBRATION_SHARE,
@@ -59,11 +59,13 @@ def train(
     `start_from` lends its weights and, without HU, its calibration; `beside` (`read_beside`) is trained on as well.
 
     Raises:
-        ValueError: `start_from` has another network, nobody is left to train on, or nothing to calibrate with.
+        ValueError: `start_from` has another network, nobody is left to train on, too few are left for the interval, or
+            nothing to calibrate with.
     """
     if start_from is not None and start_from.network != config.network:
         raise ValueError(f"the network of {start_from.name} to start from has other sizes than the one to train")
     split = split_by_patient(pairs, config.seed, config.calibration_share, config.validation_share)
+    conformal_rank(len(np.unique(split.calibration.patient)))  # known before hours of training
     calibration = fit_calibration(split.training, provenance.name, start_from)
     logger.info("calibration %s", calibration)
     material = by_patient(split.training, calibration)

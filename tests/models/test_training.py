@@ -56,6 +56,15 @@ def test_training_learns_to_read_patients_it_has_not_seen(pairs, tmp_path, caplo
     assert checkpoint.metrics.items() <= written.items()
 
 
+def test_too_few_calibration_patients_are_told_before_training(pairs, tmp_path):
+    config = dataclasses.replace(SHORT, calibration_share=0.1)
+
+    with pytest.raises(ValueError, match="8 calibration patients are too few"):
+        train(pairs, config, PROVENANCE, tmp_path / "short.safetensors")
+
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_the_same_seed_gives_the_same_weights(pairs, tmp_path):
     first = train(pairs, SHORT, PROVENANCE, tmp_path / "first.safetensors")
     again = train(pairs, SHORT, PROVENANCE, tmp_path / "again.safetensors")
