@@ -25,7 +25,7 @@ weights: $(INSTALLED)  ## Make the bundled weights anew, into ./build/weights; g
 	test -f build/weights/redensified.npz || $(BIN)/python -m screening.simulation.redensified \
 		--variants 20 --seed 1 --output build/weights/redensified.npz
 	cd build/weights && ../../$(BIN)/python -m models.training pairs.npz --beside redensified.npz \
-		--output bmd_cnn_simulated_2.safetensors --seed 1 --members 4 --steps 2000 \
+		--output bmd_cnn_simulated_2.safetensors --seed 1 --members 4 --steps 1800 \
 		--calibration-share 0.25 --validation-share 0.0625 --data-kind simulated \
 		--reference "simulated DXA, Hologic-type L1-L4 scale" --device cpu
 

@@ -6,7 +6,6 @@ import time
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -14,7 +13,7 @@ from models import augmentation
 from models.bmd_cnn import REFERENCE_DEPTH_MM, BmdCnn, Calibration, NetworkConfig
 from models.checkpoint import Checkpoint
 from models.objective import Target, reading_loss
-from models.pairs import BESIDE, CALIBRATION_SHARE, VALIDATION_SHARE, Pairs, Shares, sampling_weights
+from models.pairs import CALIBRATION_SHARE, VALIDATION_SHARE, Pairs, Shares, sampling_weights
 from models.progress import Progress, State
 
 logger = logging.getLogger("models.training")
@@ -147,10 +146,10 @@ def batch_loss(network: BmdCnn, lesson: Lesson, chosen: Tensor, generator: torch
     bmd, hu, depth = (
         torch.from_numpy(column[index]).to(lesson.device) for column in (pairs.bmd_g_cm2, pairs.hu120, pairs.depth_mm)
     )
-    measured = torch.from_numpy(~np.char.startswith(pairs.patient[index], BESIDE)).to(lesson.device)
+    with_dxa = torch.from_numpy(pairs.with_dxa[index]).to(lesson.device)
     depth = depth * growth
     added = calibration.slope_g_cm2_per_hu * hu * depth * (1 - 1 / growth) / REFERENCE_DEPTH_MM
-    bmd = torch.where(measured, bmd * growth, bmd + added)  # a larger vertebra holds more on every path through it
+    bmd = torch.where(with_dxa, bmd * growth, bmd + added)  # a larger vertebra holds more on every path through it
     target = Target(
         bmd_hu=(bmd - calibration.offset_g_cm2) / calibration.slope_g_cm2_per_hu,
         hu=hu,

@@ -31,6 +31,11 @@ class Pairs:
     def __len__(self) -> int:
         return len(self.crops_hu)
 
+    @property
+    def with_dxa(self) -> NDArray[np.bool_]:
+        """Which slices belong to patients with a densitometer's value: neither drawings nor slices beside the pairs."""
+        return np.asarray((self.patient != PHANTOM) & ~np.char.startswith(self.patient, BESIDE))
+
     def where(self, chosen: NDArray[np.bool_]) -> "Pairs":
         """Keep the chosen slices."""
         return Pairs(**{field.name: getattr(self, field.name)[chosen] for field in fields(self)})
@@ -142,7 +147,7 @@ def sampling_weights(pairs: Pairs, shares: Shares) -> NDArray[np.float64]:
     sources = (
         (is_phantom, shares.phantom),
         (is_beside, shares.beside),
-        (~is_phantom & ~is_beside, max(1 - shares.phantom - shares.beside, 0.0)),
+        (pairs.with_dxa, max(1 - shares.phantom - shares.beside, 0.0)),
     )
     weights = np.zeros(len(pairs), dtype=np.float64)
     for source, of_source in sources:

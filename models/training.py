@@ -70,7 +70,7 @@ def train(
     logger.info("calibration %s", calibration)
     material = by_patient(split.training, calibration)
     if config.phantoms:
-        material = material.with_others(draw_phantoms(config.phantoms, config.seed))
+        material = material.with_others(by_physics(draw_phantoms(config.phantoms, config.seed), calibration))
     if beside is not None:
         material = material.with_others(by_physics(beside, calibration))
     lesson = Lesson(material, config, calibration, device, start_from)

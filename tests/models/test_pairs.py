@@ -3,7 +3,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from models.pairs import BESIDE, Pairs, Shares, read_beside, read_pairs, sampling_weights, split_by_patient
+from models.pairs import BESIDE, PHANTOM, Pairs, Shares, read_beside, read_pairs, sampling_weights, split_by_patient
 from models.phantom import draw_phantoms
 
 
@@ -148,3 +148,13 @@ def test_more_patients_calibrate_where_asked(pairs):
 def test_somebody_must_be_left_to_train_on(pairs):
     with pytest.raises(ValueError, match="leave none of 80 patients"):
         split_by_patient(pairs, seed=1, calibration_share=0.6, validation_share=0.4)
+
+
+def test_only_patients_of_the_pairs_file_have_met_a_densitometer(pairs):
+    patient = pairs.patient.astype("<U20")
+    patient[0], patient[1] = PHANTOM, BESIDE + patient[1]
+
+    with_dxa = dataclasses.replace(pairs, patient=patient).with_dxa
+
+    assert not with_dxa[:2].any()
+    assert with_dxa[2:].all()
