@@ -9,7 +9,8 @@ the mineral that an AP projection would see. The affine from areal attenuation t
 
 A small encoder of its own reads what a projection holds beyond the cancellous bone: cortex, arch, facets. It shares
 nothing with the rest, so it leaves attenuation and depth as they are; it is bounded, for on pictures unlike those that
-it has learned from nothing holds it.
+it has learned from nothing holds it. What a slice tells is the areal BMD of the patient's L1-L4 as this level shows it,
+not that of its level alone (`labels.py`).
 
 The network is ours. The sizes, augmentation families and validation design around it follow Yasaka et al.,
 Eur Radiol 2020;30:3549, doi 10.1007/s00330-020-06677-0.

@@ -236,7 +236,7 @@ COMMENT ON COLUMN vertebra.attenuation_median_hu IS 'Median of the region of int
 COMMENT ON COLUMN vertebra.roi_area_mm2 IS 'Area of the region of interest in its middle slice, mm2.';
 COMMENT ON COLUMN vertebra.body_depth_mm IS 'Antero-posterior depth of the body by its outline, mm.';
 COMMENT ON COLUMN vertebra.attended_hu IS 'Trabecular attenuation that BMD_CNN attended, HU at 120 kVp equivalent.';
-COMMENT ON COLUMN vertebra.bmd_cnn IS 'Areal BMD estimated by BMD_CNN for this level, g/cm2.';
+COMMENT ON COLUMN vertebra.bmd_cnn IS 'Areal BMD of L1-L4 as this level tells it, by BMD_CNN, g/cm2; not the areal BMD of the level alone.';
 COMMENT ON COLUMN vertebra.bmd_sd IS 'Standard deviation of the level estimate as the network states it, g/cm2.';
 COMMENT ON COLUMN vertebra.used IS 'Whether the level enters the patient value.';
 COMMENT ON COLUMN vertebra.reason IS 'Why the level does not enter the patient value; NULL when used.';
