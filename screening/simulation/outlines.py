@@ -1,7 +1,7 @@
 """Half-axes of a vertebral body -> its outline, its waist, the thickness of its wall and the osteophytes on its rims.
 
 Everything is sampled at ANGLES angles from u (left) towards v (posterior); lengths in mm. `body_outlines.json` holds
-outlines of bodies T11-L5 at mid-height in human label maps (VerSe, malekosh: MIT; TotalSegmentator, TPTBox:
+outlines of bodies T11-L5 at mid-height in label maps (VerSe, malekosh: MIT; TotalSegmentator, TPTBox:
 Apache-2.0), written by tests/data/write_body_outlines.py.
 """
 

@@ -182,9 +182,10 @@ class _BoneQuality:
     def draw(cls, patient: Patient, rng: Generator) -> "_BoneQuality":
         """Draw them around the patient's attenuation: dense cancellous bone comes with dense cortex.
 
-        Trabecular attenuation and DXA of the same spine correlate with up to 0.934 in people (460 patients, FIELD
-        figures of curated CT), which CT noise and DXA precision have lowered from about 0.955. The spread that cortex
-        and arch have of their own is set so that it is about that here (tests/simulation/test_densitometer.py).
+        How much cortex and arch vary of their own decides how well any reader of cancellous bone can do, and nobody has
+        measured it. It is set so that attenuation and depth tell areal BMD with r about 0.93, the best agreement
+        published for curated CT (0.85-0.93; 0.934 in 460 patients), whose CT and DXA had noise besides. A choice at
+        the upper end: agreement in people will be lower (tests/simulation/test_densitometer.py).
         Arches of men are a little heavier for their size: lumbar DXA of men lies above that of women of the same
         attenuation (NHANES, men and women in their sixties: 1.070 and 0.952 g/cm2).
         """
