@@ -3,8 +3,8 @@
     python tests/data/write_body_outlines.py FOLDER
 
 FOLDER holds `anatomy/verse004` (github.com/anjany/verse, MIT), `anatomy/malekosh` (MIT), `ct/totalsegmentator_native`
-(github.com/wasserth/TotalSegmentator tests, Apache-2.0) and `ct/tptbox_l3_crop` (TPTBox tests, Apache-2.0): human
-label maps. Needs nibabel. Writes `screening/simulation/body_outlines.json`: shapes and sizes only, no picture.
+(github.com/wasserth/TotalSegmentator tests, Apache-2.0) and `ct/tptbox_l3_crop` (TPTBox tests, Apache-2.0): label
+maps. Needs nibabel. Writes `screening/simulation/body_outlines.json`: shapes and sizes only, no picture.
 """
 
 import json
