@@ -103,17 +103,26 @@ def export_training_pairs(
     within_days: Annotated[
         int, typer.Option("--within-days", min=0, help="Most days between a CT and its DXA.")
     ] = WITHIN_DAYS,
+    manufacturer: Annotated[
+        str | None, typer.Option(help="Whose densitometers to take; unknown for DXA that name none.")
+    ] = None,
 ) -> None:
     """Write crops of the site's measured CT with their DXA, to train BMD_CNN on.
 
     Of every patient with a measured unenhanced CT and a DXA of L1-L4, the nearest pair is read again from the archive:
-    slices of the levels that were used and of the discs between them, as `python -m models.training` reads them. Areal
-    BMD is that of the level where its DXA was imported, else of L1-L4. The file holds pictures of patients under keyed
-    digests: it must not leave the site.
+    slices of the levels that were used and of the discs between them, as `python -m models.training` reads them. Every
+    slice has the areal BMD of L1-L4. Densitometers of different manufacturers are on different scales: where the pairs
+    hold more than one, choose with --manufacturer. The file holds pictures of patients under keyed digests: it must not
+    leave the site.
     """
     with shown_progress(console) as progress:
-        exported = export_pairs(DatabaseFolder(database), output, within_days=within_days, progress=progress)
+        exported = export_pairs(
+            DatabaseFolder(database), output, within_days=within_days, manufacturer=manufacturer, progress=progress
+        )
     show_pairs(console, exported)
+    console.print(
+        f"Written: {exported.patient_count} patients with DXA of manufacturer {exported.manufacturer}.", markup=False
+    )
     if exported.patient_count < FEW_PATIENTS:
         console.print(
             f"Warning: {exported.patient_count} patients are few to train on. Slope and offset of the calibration take "

@@ -1,9 +1,12 @@
 """Volume, levels and DXA -> the pairs that `python -m models.training` learns from.
 
 Three slabs of every used level, and one through the disc below it, which keeps the labels of its level and is marked as
-no body. Attenuation and depth are those of the region of interest and its outline, never the network's own.
+no body. Areal BMD is that of L1-L4 in every slice of a patient: this is what BMD_CNN tells from each level, and the DXA
+of a level alone is another quantity (about 0.1 g/cm2 lower at L1, higher at L4). Attenuation and depth are those of the
+region of interest and its outline, never the network's own.
 """
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -23,13 +26,20 @@ _BELOW: Final = {"L1": "L2", "L2": "L3", "L3": "L4", "L4": "L5"}
 
 @dataclass(frozen=True, slots=True)
 class PairedLevel:
-    """One body as the sweep read it, and its DXA."""
+    """One body as the sweep read it."""
 
     vertebra: Vertebra
     used: bool
     attenuation_hu: float | None  # mean of the region of interest, as acquired
     body_depth_mm: float | None  # antero-posterior, by the outline
-    bmd_dxa_g_cm2: float  # of the level, else of L1-L4
+
+
+@dataclass(frozen=True, slots=True)
+class PairedPatient:
+    """Whose slices they are, and the one value that all of them show."""
+
+    name: str  # what the file calls the patient
+    bmd_dxa_g_cm2: float  # of L1-L4
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +47,7 @@ class SitePairs:
     """Crops of n slices and what is known of each: the arrays of the file."""
 
     crops_hu: NDArray[np.float16]  # (n, 96, 96) HU at 120 kVp, 1.25 mm; half floats keep 0.25 HU below 512 HU
-    bmd_g_cm2: NDArray[np.float32]  # (n,) areal BMD by DXA
+    bmd_g_cm2: NDArray[np.float32]  # (n,) areal BMD of the patient's L1-L4 by DXA
     hu120: NDArray[np.float32]  # (n,) mean of the region of interest at 120 kVp; NaN where not known
     depth_mm: NDArray[np.float32]  # (n,) antero-posterior depth of the body; NaN where not known
     is_body: NDArray[np.bool_]  # (n,) False: a slice through the disc below the level
@@ -48,15 +58,18 @@ class SitePairs:
         return len(self.crops_hu)
 
     def save(self, path: Path) -> None:
-        """Write one .npz with the field names as keys, whole or not at all, closed to other users."""
+        """Write one .npz with the field names as keys, whole or not at all, closed to other users at every moment."""
         partial = path.with_name(path.name + ".writing")
-        partial.touch(mode=0o600)
-        with partial.open("wb") as file:
-            np.savez_compressed(file, **{field.name: getattr(self, field.name) for field in fields(self)})
-        partial.replace(path)
+        partial.unlink(missing_ok=True)  # one left behind would keep its permissions, and its readers
+        try:
+            with open(partial, "xb", opener=_closed_to_others) as file:
+                np.savez_compressed(file, **{field.name: getattr(self, field.name) for field in fields(self)})
+            partial.replace(path)
+        finally:
+            partial.unlink(missing_ok=True)
 
 
-def pairs_of(volume: Volume, levels: Sequence[PairedLevel], patient: str) -> SitePairs:
+def pairs_of(volume: Volume, levels: Sequence[PairedLevel], patient: PairedPatient) -> SitePairs:
     """Cut the used levels of one volume, and the discs below them whose other neighbour is known.
 
     A disc lower than a slab is left out: its slice would show end plates.
@@ -64,7 +77,7 @@ def pairs_of(volume: Volume, levels: Sequence[PairedLevel], patient: str) -> Sit
     Args:
         volume: the series that was measured.
         levels: its bodies, of which at least one is used.
-        patient: what the file calls the patient.
+        patient: whose volume it is, and the areal BMD of L1-L4.
     """
     scale = kvp_scale(volume.kvp_kv).factor
     bodies = {level.vertebra.level: level.vertebra for level in levels}
@@ -88,6 +101,10 @@ def joined(parts: Sequence[SitePairs]) -> SitePairs:
     )
 
 
+def _closed_to_others(path: str, flags: int) -> int:
+    return os.open(path, flags, mode=0o600)
+
+
 def _disc(above: Vertebra, below: Vertebra) -> Vertebra:
     """The room between two bodies, on the line between their centres."""
     middle_z = (above.lower_z_mm + below.upper_z_mm) / 2
@@ -97,16 +114,16 @@ def _disc(above: Vertebra, below: Vertebra) -> Vertebra:
 
 
 def _labelled(
-    crops_hu: NDArray[np.float32], level: PairedLevel, scale: float, patient: str, *, is_body: bool
+    crops_hu: NDArray[np.float32], level: PairedLevel, scale: float, patient: PairedPatient, *, is_body: bool
 ) -> SitePairs:
     count = len(crops_hu)
     acquired = np.full(count, np.nan if level.attenuation_hu is None else level.attenuation_hu, np.float32)
     return SitePairs(
         crops_hu=crops_hu.astype(np.float16),
-        bmd_g_cm2=np.full(count, level.bmd_dxa_g_cm2, np.float32),
+        bmd_g_cm2=np.full(count, patient.bmd_dxa_g_cm2, np.float32),
         hu120=scale_to_120_kv(acquired, scale),
         depth_mm=np.full(count, np.nan if level.body_depth_mm is None else level.body_depth_mm, np.float32),
         is_body=np.full(count, is_body),
-        patient=np.full(count, patient),
+        patient=np.full(count, patient.name),
         level=np.full(count, level.vertebra.level),
     )

@@ -27,6 +27,7 @@ ONE_WORKER = Settings(sweep=SweepSettings(workers=1))
 DXA_HEADER = "patient_id,dxa_date,region,bmd_dxa,manufacturer\n"
 L2_MORE_G_CM2 = 0.1
 DAYS_LATER = 10
+ONE_PATIENT = "(SELECT min(patient_id) FROM validation_pair)"
 WIDE = {"COLUMNS": "200", "TERM": "dumb", "NO_COLOR": "1"}
 
 
@@ -45,8 +46,8 @@ def change(place: DatabaseFolder, statement: str) -> None:
         connection.execute(statement)
 
 
-def export(place: DatabaseFolder, output: Path, within_days: int = WITHIN_DAYS) -> PairsExport:
-    return export_pairs(place, output, within_days=within_days, progress=no_progress)
+def export(place: DatabaseFolder, output: Path, manufacturer: str | None = None) -> PairsExport:
+    return export_pairs(place, output, within_days=WITHIN_DAYS, manufacturer=manufacturer, progress=no_progress)
 
 
 @pytest.fixture(scope="module")
@@ -97,14 +98,14 @@ def test_every_paired_patient_is_written(paired: DatabaseFolder, exported: tuple
     assert counted.left_out == {}
 
 
-def test_a_level_has_its_own_dxa_or_that_of_the_patient(
-    paired: DatabaseFolder, exported: tuple[PairsExport, Pairs]
+@pytest.mark.parametrize("level", ["L2", "L3"])
+def test_every_level_has_the_dxa_of_l1_l4_even_beside_its_own(
+    paired: DatabaseFolder, exported: tuple[PairsExport, Pairs], level: str
 ) -> None:
     _, pairs = exported
     whole = np.sort(np.ravel(query(paired, "SELECT bmd_dxa FROM validation_pair")))
 
-    np.testing.assert_allclose(np.unique(pairs.bmd_g_cm2[pairs.level == "L2"]), whole + L2_MORE_G_CM2, atol=1e-6)
-    np.testing.assert_allclose(np.unique(pairs.bmd_g_cm2[pairs.level == "L3"]), whole, atol=1e-6)
+    np.testing.assert_allclose(np.unique(pairs.bmd_g_cm2[pairs.level == level]), whole, atol=1e-6)
 
 
 def test_labels_are_what_the_sweep_read(paired: DatabaseFolder, exported: tuple[PairsExport, Pairs]) -> None:
@@ -156,6 +157,90 @@ def test_a_study_that_cannot_be_learned_from_is_counted(place: DatabaseFolder, s
 
     assert counted.left_out == {reason: 1}
     assert counted.patient_count + 1 == len(query(place, "FROM validation_pair"))
+
+
+@pytest.mark.parametrize(
+    "statement",
+    ["DELETE FROM dxa WHERE region = 'L1-L4'", "UPDATE dxa SET bmd_dxa = NULL, t_score = -1 WHERE region = 'L1-L4'"],
+)
+def test_a_patient_without_areal_bmd_of_l1_l4_is_counted(place: DatabaseFolder, statement: str) -> None:
+    change(place, f"{statement} AND patient_id = {ONE_PATIENT}")
+
+    counted = export(place, place.folder / "pairs.npz")
+
+    assert counted.left_out == {"no_bmd_of_l1_l4": 1}
+    assert counted.patient_count == len(query(place, "FROM validation_pair"))
+
+
+def test_pairs_of_one_manufacturer_need_no_choice(exported: tuple[PairsExport, Pairs]) -> None:
+    counted, _ = exported
+
+    assert counted.manufacturer == "HOLOGIC"
+
+
+def test_one_manufacturer_in_two_spellings_is_one(place: DatabaseFolder) -> None:
+    change(place, f"UPDATE dxa SET manufacturer = ' Hologic' WHERE patient_id = {ONE_PATIENT}")
+
+    assert export(place, place.folder / "pairs.npz").left_out == {}
+
+
+@pytest.mark.parametrize(("manufacturer", "named"), [("GE Lunar", "GE Lunar"), ("", "unknown")])
+def test_scales_are_not_mixed_without_a_choice(place: DatabaseFolder, manufacturer: str, named: str) -> None:
+    [(patients,)] = query(place, "SELECT count(*) FROM validation_pair")
+    change(place, f"UPDATE dxa SET manufacturer = '{manufacturer}' WHERE patient_id = {ONE_PATIENT}")
+
+    with pytest.raises(UserError, match="choose one with --manufacturer") as refused:
+        export(place, place.folder / "pairs.npz")
+
+    assert f"{named} (1 patients)" in str(refused.value)
+    assert f"HOLOGIC ({patients - 1} patients)" in str(refused.value)
+    assert "\n" not in str(refused.value)
+    assert not (place.folder / "pairs.npz").exists()
+
+
+def test_the_other_manufacturers_are_left_out_and_counted(place: DatabaseFolder) -> None:
+    [(patients,)] = query(place, "SELECT count(*) FROM validation_pair")
+    change(place, f"UPDATE dxa SET manufacturer = 'GE Lunar' WHERE patient_id = {ONE_PATIENT}")
+
+    counted = export(place, place.folder / "pairs.npz", manufacturer="ge lunar")
+
+    assert counted.manufacturer == "GE Lunar"
+    assert counted.patient_count == 1
+    assert counted.left_out == {"other_manufacturer": patients - 1}
+
+
+def test_of_two_dxa_of_a_patient_that_of_the_manufacturer_is_taken(place: DatabaseFolder) -> None:
+    """Here the DXA of another manufacturer lies nearer to the CT."""
+    change(
+        place,
+        "INSERT INTO dxa BY NAME SELECT patient_id, dxa_date - 1 AS dxa_date, region, 1.5 AS bmd_dxa, t_score, "
+        "'GE Lunar' AS manufacturer, source_file, imported_at FROM dxa WHERE region = 'L1-L4'",
+    )
+    hologic = query(place, "SELECT bmd_dxa FROM dxa WHERE region = 'L1-L4' AND manufacturer = 'HOLOGIC' ORDER BY 1")
+
+    counted = export(place, place.folder / "pairs.npz", manufacturer="Hologic")
+
+    pairs = read_pairs(place.folder / "pairs.npz")
+    assert counted.left_out == {}
+    np.testing.assert_allclose(np.unique(pairs.bmd_g_cm2), np.ravel(hologic), atol=1e-6)
+
+
+def test_a_manufacturer_without_pairs_is_refused_with_those_there_are(place: DatabaseFolder) -> None:
+    with pytest.raises(UserError, match="'Norland': choose --manufacturer from HOLOGIC"):
+        export(place, place.folder / "pairs.npz", manufacturer="Norland")
+
+
+def test_the_command_names_the_manufacturer_it_wrote(place: DatabaseFolder) -> None:
+    change(place, f"UPDATE dxa SET manufacturer = 'GE [Lunar]' WHERE patient_id = {ONE_PATIENT}")
+
+    ended = CliRunner().invoke(
+        app,
+        ["export", "pairs", str(place.folder / "pairs.npz"), "--database", str(place.folder)]
+        + ["--manufacturer", "GE [Lunar]"],
+        env=WIDE,
+    )
+
+    assert "Written: 1 patients with DXA of manufacturer GE [Lunar]." in ended.output
 
 
 def test_when_nothing_is_left_the_reasons_are_said(place: DatabaseFolder) -> None:
