@@ -104,7 +104,7 @@ def export_training_pairs(
         int, typer.Option("--within-days", min=0, help="Most days between a CT and its DXA.")
     ] = WITHIN_DAYS,
     manufacturer: Annotated[
-        str | None, typer.Option(help="Whose densitometers to take; unknown for DXA that name none.")
+        str | None, typer.Option(metavar="NAME", help="Whose densitometers to take; unknown for DXA that name none.")
     ] = None,
 ) -> None:
     """Write crops of the site's measured CT with their DXA, to train BMD_CNN on.
