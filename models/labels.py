@@ -6,27 +6,54 @@ import numpy as np
 
 from models.bmd_cnn import Calibration
 from models.checkpoint import Checkpoint
-from models.evaluation import areal_attenuation, patient_means
+from models.evaluation import Array, areal_attenuation, patient_means
 from models.pairs import Pairs
+
+OFFSET_FROM_PATIENTS, BOTH_FROM_PATIENTS = 30, 100
+"""Training patients with attenuation and depth from whom on the offset, and the slope too, replace lent ones.
+
+DXA scatters around what attenuation and depth tell by about 0.08 g/cm2, and attenuation among patients by about 50 HU
+(40 HU at one age and 2.5 HU a year, Jang 2019, n = 20,374). The standard error of an offset is then 0.015
+g/cm2 from 30 patients, that of a slope of 0.0025 g/cm2 per HU 12 % from 30 and 6 % from 100.
+"""
 
 
 def fit_calibration(pairs: Pairs, name: str, start_from: Checkpoint | None) -> Calibration:
     """Fit BMD = offset + slope * areal attenuation over the training patients, means of their levels.
 
+    With a checkpoint that lends its calibration, few patients replace no more of it than they can tell; the version
+    says what is new: the lent one's own, `NAME-offset-fit`, or `NAME-fit` for both. Without one both are fitted.
+
     Raises:
-        ValueError: attenuation and depth are not known and no checkpoint lends its calibration.
+        ValueError: nothing to calibrate with and nothing lent, or BMD does not rise with attenuation and depth.
     """
-    areal = areal_attenuation(pairs)
-    known = pairs.where(pairs.is_body & np.isfinite(areal))
-    if len(known) >= 2 and np.ptp(areal_attenuation(known)) > 0:
-        patients, bmd = (
-            patient_means(figure, known) for figure in (areal_attenuation(known), known.bmd_g_cm2.astype(np.float64))
-        )
-        slope, offset = np.polyfit(patients, bmd, 1)
-        return Calibration(round(float(offset), 5), round(float(slope), 7), f"{name}-fit")
-    if start_from is None:
+    areal, bmd = _known_patients(pairs)
+    if start_from is not None and len(areal) < OFFSET_FROM_PATIENTS:
+        return start_from.calibration
+    if start_from is not None and len(areal) < BOTH_FROM_PATIENTS:
+        slope = start_from.calibration.slope_g_cm2_per_hu
+        return Calibration(round(float(np.mean(bmd - slope * areal)), 5), slope, f"{name}-offset-fit")
+    if len(areal) < 2:
         raise ValueError("the pairs hold no hu120 and depth_mm to calibrate with: give --start-from a checkpoint")
-    return start_from.calibration
+    return _line(areal, bmd, name)
+
+
+def _known_patients(pairs: Pairs) -> tuple[Array, Array]:
+    """Areal attenuation, HU, and areal BMD, g/cm2, of the patients (p,) in whom both are known."""
+    known = pairs.where(pairs.is_body & np.isfinite(areal_attenuation(pairs)))
+    return patient_means(areal_attenuation(known), known), patient_means(known.bmd_g_cm2.astype(np.float64), known)
+
+
+def _line(areal: Array, bmd: Array, name: str) -> Calibration:
+    if np.ptp(areal) == 0:
+        raise ValueError("no calibration can be fitted: attenuation times depth is the same in every patient")
+    slope, offset = np.polyfit(areal, bmd, 1)
+    if slope <= 0:
+        raise ValueError(
+            f"the slope fitted to {len(areal)} patients is {slope:.5f} g/cm2 per HU, but BMD must rise with "
+            "attenuation and depth: check hu120, depth_mm and bmd_g_cm2 of the pairs"
+        )
+    return Calibration(round(float(offset), 5), round(float(slope), 7), f"{name}-fit")
 
 
 def by_patient(pairs: Pairs, calibration: Calibration) -> Pairs:

@@ -1,3 +1,5 @@
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 
@@ -26,6 +28,12 @@ def draw_pairs(n_patients: int, seed: int) -> Pairs:
         patient=patient.astype(np.str_),
         level=np.full(n, "2"),
     )
+
+
+@pytest.fixture
+def draw() -> Callable[[int], Pairs]:
+    """Pairs of as many patients as asked for."""
+    return lambda n_patients: draw_pairs(n_patients, seed=1)
 
 
 @pytest.fixture
