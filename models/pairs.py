@@ -1,5 +1,6 @@
 """Training pairs: a file of crops with their reference -> three sets of patients that share nobody."""
 
+import hashlib
 import zipfile
 from collections.abc import Iterable
 from dataclasses import dataclass, fields, replace
@@ -21,7 +22,11 @@ class Pairs:
     """Crops of n slices and what is known of each; `hu120` and `depth_mm` may be NaN where nobody measured them."""
 
     crops_hu: NDArray[np.float32]  # (n, h, w) HU at 120 kVp, with room to move around the network's input
-    bmd_g_cm2: NDArray[np.float32]  # (n,) areal BMD of the vertebra, also for slices through its disc
+    bmd_g_cm2: NDArray[np.float32]
+    """(n,) areal BMD of the vertebra, or of L1-L4 where a site has only that; also for slices through its disc.
+
+    Training replaces it by a label that is the patient's rather than the vertebra's (`labels.by_patient`).
+    """
     hu120: NDArray[np.float32]  # (n,) mean trabecular attenuation of the vertebra
     depth_mm: NDArray[np.float32]  # (n,) antero-posterior depth of the body, outer cortex
     is_body: NDArray[np.bool_]  # (n,) False where the slice shows no vertebral body to read, such as a disc
@@ -48,6 +53,15 @@ class Pairs:
                 for field in fields(self)
             }
         )
+
+    def digest(self) -> str:
+        """BLAKE2b of all arrays, hexadecimal: the same for equal contents, whatever file they come from."""
+        digest = hashlib.blake2b(digest_size=16)
+        for field in fields(self):
+            array = np.ascontiguousarray(getattr(self, field.name))
+            digest.update(f"{field.name} {array.dtype} {array.shape}".encode())
+            digest.update(array.data)
+        return digest.hexdigest()
 
     def of_patients(self, patients: Iterable[str]) -> "Pairs":
         """Keep the slices of these patients."""

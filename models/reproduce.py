@@ -139,7 +139,7 @@ def train_once(training: Pairs, internal: Cohort, config: TrainingConfig, work: 
     provenance = Provenance(output.stem, "simulated", "python -m models.reproduce", "simulated DXA, Hologic-type L1-L4")
     calibration = fit_calibration(training, provenance.name, None)
     lesson = Lesson(by_patient(training, calibration), config, calibration, "cpu", None)
-    progress = Progress.of(output, training_key(config, provenance))
+    progress = Progress.of(output, training_key(lesson, provenance))
     facts |= {"command": provenance.command, "n_patients": len(np.unique(training.patient))}
     checkpoint = train_members(lesson, provenance, facts, progress)
     read, _ = patient_bmd(read_cohort_slices(networks(checkpoint), checkpoint, internal), internal.pairs)
@@ -183,8 +183,14 @@ def design_document(measured: dict[str, Measurement], design: Design, config: Tr
         "patients": "simulated",
         "design": dataclasses.asdict(design) | {"variants": PAPER_VARIANTS},
         "training": dataclasses.asdict(config),
-        "sets": {name: found.flat() | _groups_document(found) for name, found in measured.items()},
+        "sets": {name: _set_document(name, found) for name, found in measured.items()},
     }
+
+
+def _set_document(name: str, found: Measurement) -> dict[str, Any]:
+    """Leave coverage out of the internal set: the 90 % interval is set on these patients and covers them anyhow."""
+    left_out = ("coverage", "coverage_low", "coverage_high") if name == "internal" else ()
+    return {key: value for key, value in found.flat().items() if key not in left_out} | _groups_document(found)
 
 
 def _arguments(argv: list[str] | None) -> argparse.Namespace:

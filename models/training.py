@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from models.bmd_cnn import NetworkConfig
+from models.bmd_cnn import Calibration, NetworkConfig
 from models.checkpoint import Checkpoint, load, networks, save
 from models.ensemble import REFERENCE, STRENGTHS, Lesson, Provenance, TrainingConfig, train_members
 from models.evaluation import conformal_half_width, conformal_rank, held_out_metrics, patient_bmd, read_slices
@@ -32,6 +32,7 @@ from models.pairs import (
     VALIDATION_SHARE,
     Pairs,
     Shares,
+    Split,
     read_beside,
     read_pairs,
     split_by_patient,
@@ -56,11 +57,12 @@ def train(
 ) -> Checkpoint:
     """Train, measure and write one checkpoint.
 
-    `start_from` lends its weights and, without HU, its calibration; `beside` (`read_beside`) is trained on as well.
+    `start_from` lends its weights and, to few patients, its calibration (`fit_calibration`); `beside` (`read_beside`)
+    is trained on as well.
 
     Raises:
         ValueError: `start_from` has another network, nobody is left to train on, too few are left for the interval, or
-            nothing to calibrate with.
+            nothing to calibrate with, or BMD that does not rise with attenuation.
     """
     if start_from is not None and start_from.network != config.network:
         raise ValueError(f"the network of {start_from.name} to start from has other sizes than the one to train")
@@ -68,33 +70,44 @@ def train(
     conformal_rank(len(np.unique(split.calibration.patient)))  # known before hours of training
     calibration = fit_calibration(split.training, provenance.name, start_from)
     logger.info("calibration %s", calibration)
-    material = by_patient(split.training, calibration)
-    if config.phantoms:
-        material = material.with_others(by_physics(draw_phantoms(config.phantoms, config.seed), calibration))
-    if beside is not None:
-        material = material.with_others(by_physics(beside, calibration))
-    lesson = Lesson(material, config, calibration, device, start_from)
-    progress = Progress.of(output, training_key(config, provenance))
-    checkpoint = train_members(
-        lesson, provenance, _training_facts(config, provenance, split.training, beside), progress
-    )
-    ensemble = networks(checkpoint)
-    held_out = read_slices(ensemble, calibration, split.calibration, config.size_px)
-    half_width = conformal_half_width(*patient_bmd(held_out, split.calibration))
-    unseen = read_slices(ensemble, calibration, split.validation, config.size_px)
-    metrics = held_out_metrics(unseen, split.validation, half_width, provenance.osteoporosis_below_g_cm2)
-    metrics["n_calibration_patients"] = float(len(np.unique(split.calibration.patient)))
-    logger.info("metrics %s", json.dumps(metrics))
-    saved = save(dataclasses.replace(checkpoint, interval_half_width_g_cm2=half_width, metrics=metrics), output)
-    facts = {"sha256": saved.sha256, "interval_half_width_g_cm2": half_width} | metrics
-    output.with_suffix(".json").write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
+    lesson = Lesson(_material(split.training, beside, config, calibration), config, calibration, device, start_from)
+    progress = Progress.of(output, training_key(lesson, provenance))
+    facts = _training_facts(config, provenance, split.training, beside)
+    trained = train_members(lesson, provenance, facts, progress)
+    saved = save(_measured(trained, split, config, provenance), output)
+    figures = {"sha256": saved.sha256, "interval_half_width_g_cm2": saved.interval_half_width_g_cm2} | saved.metrics
+    output.with_suffix(".json").write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
     progress.forget()
     return saved
 
 
-def training_key(config: TrainingConfig, provenance: Provenance) -> str:
-    """Tell one training from another."""
-    return json.dumps([dataclasses.asdict(config), dataclasses.asdict(provenance)], sort_keys=True)
+def _material(pairs: Pairs, beside: Pairs | None, config: TrainingConfig, calibration: Calibration) -> Pairs:
+    """Label everything that is trained on: the patients' slices, drawings, and the slices beside."""
+    material = by_patient(pairs, calibration)
+    if config.phantoms:
+        material = material.with_others(by_physics(draw_phantoms(config.phantoms, config.seed), calibration))
+    if beside is not None:
+        material = material.with_others(by_physics(beside, calibration))
+    return material
+
+
+def _measured(checkpoint: Checkpoint, split: Split, config: TrainingConfig, provenance: Provenance) -> Checkpoint:
+    """Take the interval from the calibration patients and the metrics from the validation patients."""
+    ensemble = networks(checkpoint)
+    held_out = read_slices(ensemble, checkpoint.calibration, split.calibration, config.size_px)
+    half_width = conformal_half_width(*patient_bmd(held_out, split.calibration))
+    unseen = read_slices(ensemble, checkpoint.calibration, split.validation, config.size_px)
+    metrics = held_out_metrics(unseen, split.validation, half_width, provenance.osteoporosis_below_g_cm2)
+    metrics["n_calibration_patients"] = float(len(np.unique(split.calibration.patient)))
+    logger.info("metrics %s", json.dumps(metrics))
+    return dataclasses.replace(checkpoint, interval_half_width_g_cm2=half_width, metrics=metrics)
+
+
+def training_key(lesson: Lesson, provenance: Provenance) -> str:
+    """Tell one training from another, by the contents of what is trained on and not by the names of files."""
+    start_from = None if lesson.start_from is None else lesson.start_from.sha256
+    settings = [dataclasses.asdict(one) for one in (lesson.config, lesson.calibration, provenance)]
+    return json.dumps([lesson.pairs.digest(), start_from, *settings], sort_keys=True)
 
 
 def _training_facts(
@@ -146,11 +159,28 @@ def main(argv: list[str] | None = None) -> int:
     chosen = _arguments(argv)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     logger.setLevel(logging.INFO)
-    with contextlib.closing(logging.FileHandler(chosen.output.with_suffix(".log"))) as log:
+    try:
+        file = logging.FileHandler(chosen.output.with_suffix(".log"))
+    except (OSError, ValueError) as error:
+        logger.error("--output: nothing can be written there: %s", error)
+        return 1
+    with contextlib.closing(file) as log:
         logger.addHandler(log)
-        status = _run(chosen, f"python -m models.training {shlex.join(argv)}")
+        status = _run(chosen, f"python -m models.training {shlex.join(_without_folders(argv, chosen))}")
         logger.removeHandler(log)
     return status
+
+
+def _without_folders(argv: list[str], chosen: argparse.Namespace) -> list[str]:
+    """Name files without their folders: the command is kept in a checkpoint that leaves the machine."""
+    paths = {value for value in vars(chosen).values() if isinstance(value, Path)}
+    return [_without_folder(item, paths) for item in argv]
+
+
+def _without_folder(item: str, paths: set[Path]) -> str:
+    """Shorten an item that is a path, or an option with a path behind "="."""
+    option, equals, value = item.partition("=") if item.startswith("--") else ("", "", item)
+    return f"{option}{equals}{Path(value).name}" if Path(value) in paths else item
 
 
 def _run(chosen: argparse.Namespace, command: str) -> int:

@@ -30,6 +30,16 @@ def test_patients_may_be_numbers_and_crops_half_precision(pairs, tmp_path):
     assert again.patient[-1] == "79"
 
 
+def test_a_digest_tells_contents(pairs, tmp_path):
+    np.savez(tmp_path / "pairs.npz", **columns(pairs))
+    brighter = pairs.crops_hu.copy()
+    brighter[-1, -1, -1] += 1.0
+
+    assert read_pairs(tmp_path / "pairs.npz").digest() == pairs.digest()
+    assert dataclasses.replace(pairs, crops_hu=brighter).digest() != pairs.digest()
+    assert dataclasses.replace(pairs, patient=pairs.patient[::-1]).digest() != pairs.digest()
+
+
 def test_no_patient_is_in_two_sets(pairs):
     split = split_by_patient(pairs, seed=1)
 

@@ -8,7 +8,17 @@ import torch
 from models import reproduce as reproduction
 from models.bmd_cnn import NetworkConfig
 from models.checkpoint import bundled, load
-from models.reproduce import Design, Workplace, choose_slices, evaluate, main, paper_config, reproduce
+from models.reproduce import (
+    Design,
+    Workplace,
+    choose_slices,
+    design_document,
+    evaluate,
+    main,
+    paper_config,
+    reproduce,
+)
+from models.reproduce_tables import design_table
 
 SMALL = Design(training=6, slices=50, internal=12, external=16, large=0)
 
@@ -28,11 +38,11 @@ def work(tmp_path_factory):
 
 @pytest.fixture
 def place(work):
-    return Workplace(work, seed=3, processes=1, line_patients=8, contours=False)
+    return Workplace(work, seed=5, processes=1, line_patients=8, contours=False)
 
 
 def small_config():
-    config = paper_config(SMALL, seed=3, members=1)
+    config = paper_config(SMALL, seed=5, members=1)
     return dataclasses.replace(config, steps=4, batch=8, network=NetworkConfig(channels=(8, 12, 16)))
 
 
@@ -69,11 +79,22 @@ def test_the_design_trains_and_measures_patients_of_both_institutions(place):
     assert list(measured) == ["internal", "external"]
     assert (measured["internal"].n, measured["external"].n) == (12, 16)
     assert sorted(path.name for path in place.work.glob("*.npz")) == [
-        "pairs-institution1-seed3-patients1to6.npz",
-        "pairs-institution1-seed3-patients500001to500008.npz",
-        "pairs-institution1-seed3-patients7to18.npz",
-        "pairs-institution2-seed3-patients1to16.npz",
+        "pairs-institution1-seed5-patients1to6.npz",
+        "pairs-institution1-seed5-patients500001to500008.npz",
+        "pairs-institution1-seed5-patients7to18.npz",
+        "pairs-institution2-seed5-patients1to16.npz",
     ]
+
+
+def test_coverage_is_not_told_of_the_patients_that_set_the_interval(place):
+    measured = reproduce(place, SMALL, small_config())
+
+    sets = design_document(measured, SMALL, small_config())["sets"]
+
+    assert [name for name in sets["internal"] if "coverage" in name] == []
+    assert {"coverage", "coverage_low", "coverage_high"} <= sets["external"].keys()
+    assert sets["internal"].keys() <= sets["external"].keys()
+    assert "overage" not in design_table(measured)
 
 
 def test_what_is_trained_is_not_trained_again(place, monkeypatch):
@@ -95,7 +116,7 @@ def test_the_bundled_weights_read_patients_they_have_not_seen(place):
 def test_the_command_writes_and_prints_the_same_table(work, tmp_path, capsys):
     path = tmp_path / "evaluation.json"
 
-    options = ["--evaluate", "--patients", "16", "--line-patients", "8", "--no-contours", "--seed", "3"]
+    options = ["--evaluate", "--patients", "16", "--line-patients", "8", "--no-contours", "--seed", "5"]
     status = main([*options, "--work", str(work), "--json", str(path)])
 
     document = json.loads(path.read_text())

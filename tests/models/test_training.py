@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 import torch
 
-from models import ensemble
+from models import ensemble, training
 from models.augmentation import central
 from models.bmd_cnn import NetworkConfig
 from models.checkpoint import load, networks
 from models.ensemble import Provenance, TrainingConfig, one_cycle
 from models.evaluation import read_slices
-from models.pairs import Shares, read_beside
+from models.pairs import BESIDE, Shares, read_beside
 from models.training import main, train
 
 SHORT = TrainingConfig(
@@ -38,6 +38,10 @@ def written(pairs, tmp_path):
 
 def interrupt(*given):
     raise KeyboardInterrupt
+
+
+def of_nobody_measured(pairs):
+    return dataclasses.replace(pairs, patient=np.char.add(BESIDE, pairs.patient))
 
 
 def test_training_learns_to_read_patients_it_has_not_seen(pairs, tmp_path, caplog):
@@ -85,6 +89,27 @@ def test_an_interrupted_training_ends_as_if_it_had_not_been(pairs, tmp_path, mon
 
     assert resumed.sha256 == whole.sha256
     assert not (tmp_path / "cut.safetensors.progress").exists()
+
+
+@pytest.mark.parametrize("other", ["pairs", "beside", "start_from"])
+def test_what_is_left_of_a_training_on_other_contents_is_not_taken_up(pairs, tmp_path, monkeypatch, other):
+    brighter = dataclasses.replace(pairs, crops_hu=pairs.crops_hu + np.float32(1.0))
+    first = train(pairs, SHORT, PROVENANCE, tmp_path / "first.safetensors")
+    contents = {"pairs": pairs, "beside": of_nobody_measured(pairs), "start_from": first}
+    others = {
+        "pairs": brighter,
+        "beside": of_nobody_measured(brighter),
+        "start_from": dataclasses.replace(first, sha256="of another file"),
+    }
+    lessons = []
+    monkeypatch.setattr(training, "train_members", lambda *given: lessons.append(given) or interrupt())
+
+    for material in (contents, contents, contents | {other: others[other]}):
+        with pytest.raises(KeyboardInterrupt):
+            train(config=SHORT, provenance=PROVENANCE, output=tmp_path / "cut.safetensors", **material)
+
+    keys = [progress.key for *_, progress in lessons]
+    assert keys[0] == keys[1] != keys[2]
 
 
 def test_site_pairs_without_attenuation_need_a_checkpoint_to_start_from(pairs, tmp_path):
@@ -149,8 +174,34 @@ def test_the_command_trains_and_writes_a_log(written, tmp_path):
     checkpoint = load(output)
     assert status == 0
     assert checkpoint.data_kind == "site"
-    assert checkpoint.training["command"].startswith("python -m models.training")
+    assert checkpoint.training["command"] == (
+        "python -m models.training pairs.npz --output site.safetensors --data-kind site"
+        " --members 1 --steps 3 --batch 4 --phantoms 10"
+    )
     assert output.with_suffix(".log").exists()
+
+
+def test_the_command_is_kept_without_folders(pairs, written, tmp_path, monkeypatch):
+    train(pairs, SHORT, PROVENANCE, tmp_path / "first.safetensors")
+    monkeypatch.chdir(tmp_path)
+
+    main(
+        ["./pairs.npz", f"--output={tmp_path}/site.safetensors", "--data-kind=site", "--steps", "1", "--members", "1"]
+        + ["--beside", str(written), "--start-from", "../" + tmp_path.name + "/first.safetensors"]
+        + ["--reference", "spine L1-L4, g/cm2", "--batch", "4", "--phantoms", "10"]
+    )
+
+    assert load(tmp_path / "site.safetensors").training["command"] == (
+        "python -m models.training pairs.npz --output=site.safetensors --data-kind=site --steps 1 --members 1"
+        " --beside pairs.npz --start-from first.safetensors --reference 'spine L1-L4, g/cm2' --batch 4 --phantoms 10"
+    )
+
+
+def test_a_missing_output_folder_ends_in_one_line(written, tmp_path, caplog):
+    status = main([str(written), "--output", str(tmp_path / "missing" / "o.safetensors"), "--data-kind", "site"])
+
+    assert status == 1
+    assert "--output: nothing can be written there: [Errno 2] No such file or directory" in caplog.text
 
 
 def test_slices_beside_are_trained_on_and_measured_by_nobody(pairs, written, tmp_path):
