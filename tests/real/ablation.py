@@ -4,10 +4,14 @@
 
 S are the simulated patients of PAIRS.npz, D drawings, R re-densified real slices of the bundled crops. One network is
 trained for each combination and, where R is in it, for each fold: the patients of a fold are left out of R and read by
-that network alone. Patients without a crop in R are read by the first. A network takes about two minutes of one core,
-so all six combinations with six folds (leave one patient out) take about an hour; trainings that are there already
-are taken up, so the command may be interrupted and repeated. `--combination` picks some; other options of the training
-are compared by naming another folder.
+that network alone. No pixel of them is trained on; their shape is, in two patients: outlines of the simulated bodies of
+S are mixed from label maps, TotalSegmentator's example and TPTBox's among them. Patients without a crop in R are read
+by the first.
+
+A network takes about two minutes of one core, so all six combinations with six folds (leave one patient out) take about
+an hour; trainings that are there already are taken up, so the command may be interrupted and repeated. `--combination`
+picks some; other options of the training are compared by naming another folder: networks of other steps or another seed
+are refused.
 """
 
 import argparse
@@ -77,21 +81,37 @@ def patient_folds(patients: Sequence[str], folds: int) -> list[list[str]]:
 
 
 def train_fold(plan: Plan, combination: str, left_out: Sequence[str]) -> Path:
-    """Train one network, unless its checkpoint is there, and return the file."""
+    """Train one network, unless its checkpoint is there, and return the file.
+
+    Raises:
+        ValueError: the network that is there was trained with other steps or another seed.
+    """
     output = plan.work / f"{'-'.join([combination, *left_out])}.safetensors"
-    if not output.exists():
-        config = TrainingConfig(
-            seed=plan.seed,
-            members=1,
-            steps=plan.steps,
-            phantoms=3000 if "D" in combination else 0,
-            shares=shares_of(combination),
-            network=NetworkConfig() if "S" in combination else NetworkConfig(beyond_hu=0.0, beyond_channels=None),
-        )
-        beside = _beside(plan, left_out) if "R" in combination else None
-        provenance = Provenance(output.stem, "simulated", f"ablation {combination} without {list(left_out)}")
-        train(plan.pairs, config, provenance, output, beside=beside)
+    if output.exists():
+        _check_kept(output, plan)
+        return output
+    config = TrainingConfig(
+        seed=plan.seed,
+        members=1,
+        steps=plan.steps,
+        phantoms=3000 if "D" in combination else 0,
+        shares=shares_of(combination),
+        network=NetworkConfig() if "S" in combination else NetworkConfig(beyond_hu=0.0, beyond_channels=None),
+    )
+    beside = _beside(plan, left_out) if "R" in combination else None
+    provenance = Provenance(output.stem, "simulated", f"ablation {combination} without {list(left_out)}")
+    train(plan.pairs, config, provenance, output, beside=beside)
     return output
+
+
+def _check_kept(path: Path, plan: Plan) -> None:
+    config = load(path).training["config"]
+    kept, wanted = (config["steps"], config["seed"]), (plan.steps, plan.seed)
+    if kept != wanted:
+        raise ValueError(
+            f"{path.name} was trained with {kept[0]} steps and seed {kept[1]}, wanted are {wanted[0]} steps and seed "
+            f"{wanted[1]}: name another --work folder"
+        )
 
 
 def _beside(plan: Plan, left_out: Sequence[str]) -> Pairs:
