@@ -67,7 +67,10 @@ class Reading(NamedTuple):
 
 
 def areal_bmd(reading: Reading, calibration: Calibration) -> tuple[Tensor, Tensor]:
-    """Areal BMD of each crop and the standard deviation of its reading, g/cm2 (n,)."""
+    """Areal BMD of each crop and the standard deviation of its reading, g/cm2 (n,).
+
+    The standard deviation is that of attenuation times depth alone, without that of the mineral beyond.
+    """
     bmd = calibration.offset_g_cm2 + calibration.slope_g_cm2_per_hu * (reading.areal_hu + reading.beyond_hu)
     return bmd, calibration.slope_g_cm2_per_hu * (reading.log_variance / 2).exp()
 
@@ -149,7 +152,10 @@ class Around(nn.Module):
 
 
 def read_together(members: Sequence[BmdCnn], crops_hu: Tensor) -> Reading:
-    """Read with an ensemble: means of the members, and the variance within plus the variance between them."""
+    """Read with an ensemble: means of the members, and the variance within plus the variance between them.
+
+    Both variances are of `areal_hu`, attenuation times depth: how far members differ in mineral beyond is not counted.
+    """
     readings = [member(crops_hu) for member in members]
     stacked = Reading(*(torch.stack(outputs) for outputs in zip(*readings, strict=True)))  # (members, n, ...)
     mean = Reading(*(outputs.mean(dim=0) for outputs in stacked))

@@ -16,7 +16,7 @@ DEPTH_UNIT_MM = 3.0
 class Target(NamedTuple):
     """What a batch should be read as; `hu` and `depth_mm` are NaN where not known."""
 
-    bmd_hu: Tensor  # (n,) the vertebra's areal BMD, brought to HU by the inverse of the calibration
+    bmd_hu: Tensor  # (n,) areal BMD as labelled (`labels.py`), brought to HU by the inverse of the calibration
     hu: Tensor  # (n,) trabecular attenuation
     depth_mm: Tensor  # (n,)
     is_body: Tensor  # (n,)

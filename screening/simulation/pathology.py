@@ -1,7 +1,8 @@
 """Patient and plain spine -> the same spine with fractures, sclerosis, cement, screws and transitional vertebrae.
 
 Every draw comes from a branch of its own, so that the plain anatomy stays what it was. What is foreign to bone adds no
-mineral, and no finding changes the truth of the cancellous interior except through the compaction of a fracture.
+mineral, and nothing that is added here changes the truth of the cancellous interior except the compaction of a
+fracture. Bone islands are only named here: they belong to the plain anatomy and count in its truth (`cancellous_mg`).
 """
 
 from collections.abc import Iterable
