@@ -23,9 +23,9 @@ class Pairs:
 
     crops_hu: NDArray[np.float32]  # (n, h, w) HU at 120 kVp, with room to move around the network's input
     bmd_g_cm2: NDArray[np.float32]
-    """(n,) areal BMD of the vertebra, or of L1-L4 where a site has only that; also for slices through its disc.
+    """(n,) areal BMD of the vertebra, in a site's pairs that of L1-L4; also for slices through its disc.
 
-    Training replaces it by a label that is the patient's rather than the vertebra's (`labels.by_patient`).
+    Training puts a label in its place that is the patient's rather than the vertebra's (`labels.by_patient`).
     """
     hu120: NDArray[np.float32]  # (n,) mean trabecular attenuation of the vertebra
     depth_mm: NDArray[np.float32]  # (n,) antero-posterior depth of the body, outer cortex
