@@ -41,7 +41,6 @@ def rows() -> list[Row]:
     return evaluate(load_predictor(device="cpu"), bundled_bodies())
 
 
-@pytest.mark.xfail(strict=True, reason="weights trained without re-densified CT read real bodies 2 mm too shallow")
 def test_bundled_bodies_are_read_as_the_physics_says(rows):
     summary = summarise(rows)
 
@@ -67,7 +66,6 @@ def test_discs_are_told_from_bodies_by_their_uncertainty(rows):
 
 
 @needs_shared
-@pytest.mark.xfail(strict=True, reason="weights trained without re-densified CT read real bodies 2 mm too shallow")
 def test_every_gate_holds_on_the_development_set(capsys):
     status = main([])
 
