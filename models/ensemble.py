@@ -12,6 +12,7 @@ from torch import Tensor
 from models import augmentation
 from models.bmd_cnn import REFERENCE_DEPTH_MM, BmdCnn, Calibration, NetworkConfig
 from models.checkpoint import Checkpoint
+from models.evaluation import OSTEOPOROSIS_BELOW_G_CM2
 from models.objective import Target, reading_loss
 from models.pairs import CALIBRATION_SHARE, VALIDATION_SHARE, Pairs, Shares, sampling_weights
 from models.progress import Progress, State
@@ -65,7 +66,7 @@ class Provenance:
     data_kind: str  # "simulated" or "site"
     command: str
     reference: str = REFERENCE
-    osteoporosis_below_g_cm2: float = 0.772  # T <= -2.5, Hologic L1-L4 white female 1.047 (0.110), not verified
+    osteoporosis_below_g_cm2: float = OSTEOPOROSIS_BELOW_G_CM2
 
 
 @dataclass(frozen=True, slots=True)

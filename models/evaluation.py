@@ -13,6 +13,8 @@ from models.pairs import Pairs
 
 Array = NDArray[np.float64]
 INTERVAL_COVERAGE = 0.90
+OSTEOPOROSIS_BELOW_G_CM2 = 0.772
+"""T = -2.5 of the Hologic L1-L4 reference, white women: 1.047 - 2.5 x 0.110; not verified."""
 BATCH = 64
 
 

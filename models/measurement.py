@@ -18,7 +18,15 @@ from numpy.typing import NDArray
 from models.bmd_cnn import REFERENCE_DEPTH_MM, BmdCnn
 from models.checkpoint import Checkpoint, networks
 from models.cohorts import Cohort
-from models.evaluation import SliceReadings, areal_attenuation, patient_bmd, patient_means, rank_auc, read_slices
+from models.evaluation import (
+    OSTEOPOROSIS_BELOW_G_CM2,
+    SliceReadings,
+    areal_attenuation,
+    patient_bmd,
+    patient_means,
+    rank_auc,
+    read_slices,
+)
 from models.intervals import (
     Array,
     Estimate,
@@ -31,8 +39,6 @@ from models.intervals import (
 )
 from models.pairs import Pairs
 
-OSTEOPOROSIS_BELOW_G_CM2 = 0.772
-"""T = -2.5 of the Hologic L1-L4 reference, white women: 1.047 - 2.5 x 0.110; not verified."""
 PUBLIC_SLOPE, PUBLIC_OFFSET = 0.0025338093, 0.2298020
 """Comp2Comp's BMD of L1-L4 per HU; made for the mean of whole vertebrae, so trabecular HU reads low through it."""
 LARGEST_GROUP_BIAS_G_CM2 = 0.02

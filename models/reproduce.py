@@ -32,11 +32,10 @@ from models.augmentation import PAPER_VARIANTS, paper_steps
 from models.checkpoint import Checkpoint, bundled, load, networks, save
 from models.cohorts import Cohort, Simulated, simulate
 from models.ensemble import Lesson, Provenance, TrainingConfig, train_members
-from models.evaluation import conformal_half_width, patient_bmd
+from models.evaluation import OSTEOPOROSIS_BELOW_G_CM2, conformal_half_width, patient_bmd
 from models.labels import by_patient, fit_calibration
 from models.measurement import (
     LARGEST_GROUP_BIAS_G_CM2,
-    OSTEOPOROSIS_BELOW_G_CM2,
     Lines,
     Measurement,
     fit_lines,

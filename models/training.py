@@ -25,7 +25,14 @@ import torch
 from models.bmd_cnn import Calibration, NetworkConfig
 from models.checkpoint import Checkpoint, load, networks, save
 from models.ensemble import REFERENCE, STRENGTHS, Lesson, Provenance, TrainingConfig, train_members
-from models.evaluation import conformal_half_width, conformal_rank, held_out_metrics, patient_bmd, read_slices
+from models.evaluation import (
+    OSTEOPOROSIS_BELOW_G_CM2,
+    conformal_half_width,
+    conformal_rank,
+    held_out_metrics,
+    patient_bmd,
+    read_slices,
+)
 from models.labels import by_patient, by_physics, fit_calibration
 from models.pairs import (
     CALIBRATION_SHARE,
@@ -147,7 +154,9 @@ def _arguments(argv: list[str]) -> argparse.Namespace:
     parser.add_argument("--augmentation", choices=sorted(STRENGTHS), default=defaults.augmentation)
     parser.add_argument("--data-kind", choices=("simulated", "site"), required=True)
     parser.add_argument("--reference", default=REFERENCE, help="what the BMD values are measured against")
-    parser.add_argument("--osteoporosis-below", type=float, default=0.772, help="BMD at T = -2.5, g/cm2")
+    parser.add_argument(
+        "--osteoporosis-below", type=float, default=OSTEOPOROSIS_BELOW_G_CM2, help="BMD at T = -2.5, g/cm2"
+    )
     parser.add_argument("--start-from", type=Path, help="a checkpoint whose weights to go on from")
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
     return parser.parse_args(argv)
