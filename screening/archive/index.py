@@ -69,10 +69,11 @@ class Instance:
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """Instances that share a SeriesInstanceUID, in the order of their paths."""
+    """Instances that share a SeriesInstanceUID, in the order of their paths; or one acquisition among them."""
 
     series_instance_uid: str
     instances: tuple[Instance, ...]
+    acquisition: str = ""  # names the acquisition where one series holds several; "" is the whole series
 
     @property
     def first(self) -> Instance:

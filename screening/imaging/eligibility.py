@@ -54,6 +54,7 @@ class SeriesExclusion:
     series_instance_uid: str
     reason: Exclusion
     detail: str
+    acquisition: str = ""  # of `Series.acquisition`
 
 
 @dataclass(frozen=True, slots=True)
