@@ -1,7 +1,18 @@
 """Study -> the series worth reading, best first, and the reason why each other series is not.
 
 Header facts only. What pixels alone can show (contrast in spite of an empty tag, damaged data) is found later by
-`read_volume` and `is_enhanced`; the caller then records that reason and goes on with the next candidate.
+`read_volume` and `is_enhanced`; the caller then records that reason and goes on with the next candidate. A series that
+holds several acquisitions is split first (`acquisitions`); each is judged, and may be measured, for itself.
+
+Candidates are read in this order; a later line decides only between candidates that are equal in all earlier ones:
+
+| # | compared | better |
+|---|---|---|
+| 1 | contrast by tag, then series, protocol and study description | stated unenhanced, then unstated, then enhanced |
+| 2 | reconstruction kernel | soft, then unstated; lung and bone kernels are no candidates |
+| 3 | spacing of the slices | thinner, to 0.1 mm; below 1 mm all are equal |
+| 4 | length covered | longer, to 1 mm |
+| 5 | SeriesNumber, then SeriesInstanceUID, then acquisition | smaller |
 """
 
 from collections.abc import Callable
@@ -12,6 +23,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from screening.archive.index import Instance, Series, Study, age_at_study_years
 from screening.errors import Excluded, Exclusion
+from screening.imaging.acquisitions import acquisitions_of
 from screening.imaging.geometry import SliceStack, common_orientation, stack_slices
 from screening.imaging.wording import (
     Kernel,
@@ -29,6 +41,7 @@ MULTIFRAME_CT_STORAGES = frozenset(
     {"1.2.840.10008.5.1.4.1.1.2.1", "1.2.840.10008.5.1.4.1.1.2.2"}  # Enhanced CT, Legacy Converted Enhanced CT
 )
 SPACING_TOLERANCE_MM = 0.05  # header spacings of "5 mm" series are computed from rounded positions
+TILT_TOLERANCE_DEG = 2.0  # of GantryDetectorTilt (0018,1120): 3 mm over a depth of 100 mm
 AGE_TOLERANCE_YEARS = 1.0  # within a study; a birthday may fall into it
 PREFERRED_SPACING_MM = 1.0  # thinner slices add noise and reading time but no information on a 10 mm region
 
@@ -66,23 +79,33 @@ class Judgement:
 
 
 def judge_series(study: Study, settings: EligibilitySettings) -> Judgement:
-    """Sort a study's series into candidates and exclusions.
-
-    Candidates are ordered: stated unenhanced before unstated before enhanced, soft before unstated kernel, thinner
-    spacing (down to 1 mm) before thicker, larger coverage before smaller, then by number and UID.
-    """
+    """Sort a study's series into candidates, in the order of the table above, and exclusions."""
     ranked: list[tuple[tuple[float | str, ...], Series]] = []
     excluded: list[SeriesExclusion] = []
     identities = _patient_identities(study)
-    for series in study.series:
+    for series in (acquisition for whole in study.series for acquisition in _acquisitions_of_images(whole)):
         try:
             if identities > 1:
                 raise Excluded(Exclusion.MIXED_PATIENTS, f"{identities} patients in one study")
             ranked.append((_preference(series, _eligible_stack(series, settings)), series))
         except Excluded as reason:
-            excluded.append(SeriesExclusion(series.series_instance_uid, reason.reason, reason.detail))
+            excluded.append(exclusion_of(series, reason))
     ranked.sort(key=lambda pair: pair[0])
     return Judgement(tuple(series for _, series in ranked), tuple(excluded))
+
+
+def exclusion_of(series: Series, reason: Excluded) -> SeriesExclusion:
+    """Say of one series, or one acquisition of it, why it is not read."""
+    return SeriesExclusion(series.series_instance_uid, reason.reason, reason.detail, series.acquisition)
+
+
+def _acquisitions_of_images(series: Series) -> tuple[Series, ...]:
+    """Split a series of CT slices; what holds reports or localizers is judged as a whole."""
+    try:
+        _require_ct_images(series)
+    except Excluded:  # judged, and its reason kept, by the caller
+        return (series,)
+    return acquisitions_of(series)
 
 
 def stated_phase(series: Series) -> Phase:
@@ -120,7 +143,7 @@ def _eligible_stack(series: Series, settings: EligibilitySettings) -> SliceStack
     stack = stack_slices(series)
     _require_extent(stack, settings)
     _require_adult(series.first, settings)
-    _require_soft_kernel(series.first)
+    _require_soft_kernel(series)
     _require_unenhanced(series, settings)
     return stack
 
@@ -165,14 +188,21 @@ def _require_axial_slices(series: Series, settings: EligibilitySettings) -> None
     obliquity = float(np.degrees(np.arccos(min(1.0, abs(normal[2])))))
     if obliquity > settings.maximum_obliquity_deg:
         raise Excluded(Exclusion.NOT_AXIAL, f"slice normal {obliquity:.0f} degrees off the long axis")
+    tilt = max(abs(instance.gantry_detector_tilt_deg or 0.0) for instance in series.instances)
+    if tilt > TILT_TOLERANCE_DEG and obliquity < tilt / 2:
+        raise Excluded(Exclusion.GANTRY_TILT, f"gantry tilted {tilt:.0f} degrees, orientation {obliquity:.0f}")
 
 
 def _require_extent(stack: SliceStack, settings: EligibilitySettings) -> None:
     spacing, slices = stack.spacing_mm[0], stack.shape[0]
     if spacing * slices < settings.minimum_coverage_mm:
         raise Excluded(Exclusion.TOO_FEW_SLICES, f"{slices} slices cover {spacing * slices:.0f} mm")
-    if spacing > settings.maximum_spacing_mm + SPACING_TOLERANCE_MM:
+    limit = settings.maximum_spacing_mm + SPACING_TOLERANCE_MM
+    if spacing > limit:
         raise Excluded(Exclusion.TOO_THICK, f"{spacing:.2f} mm between slices")
+    thickest = max((instance.slice_thickness_mm or 0.0 for instance in stack.instances), default=0.0)
+    if thickest > limit:  # overlapping slices: close together, yet each as blurred as a thick one
+        raise Excluded(Exclusion.TOO_THICK, f"slices {thickest:.2f} mm thick")
 
 
 def _require_adult(first: Instance, settings: EligibilitySettings) -> None:
@@ -181,9 +211,11 @@ def _require_adult(first: Instance, settings: EligibilitySettings) -> None:
         raise Excluded(Exclusion.UNDER_AGE, f"under {settings.minimum_age_years:g} years")
 
 
-def _require_soft_kernel(first: Instance) -> None:
-    if kernel_sharpness(first.convolution_kernel, first.series_description) is Kernel.SHARP:
-        raise Excluded(Exclusion.UNSUITABLE_KERNEL, f"kernel {first.convolution_kernel or 'named in description'}")
+def _require_soft_kernel(series: Series) -> None:
+    kernels = {(i.convolution_kernel, i.series_description) for i in series.instances}
+    sharp = sorted(kernel for kernel, text in kernels if kernel_sharpness(kernel, text) is Kernel.SHARP)
+    if sharp:
+        raise Excluded(Exclusion.UNSUITABLE_KERNEL, f"kernel {sharp[0] or 'named in description'}")
 
 
 def _require_unenhanced(series: Series, settings: EligibilitySettings) -> None:
@@ -202,4 +234,5 @@ def _preference(series: Series, stack: SliceStack) -> tuple[float | str, ...]:
         -round(spacing * slices),
         float(first.series_number or 0),
         series.series_instance_uid,
+        series.acquisition,
     )
