@@ -1,7 +1,8 @@
 """Study -> Outcome: the heart of the product, one study at a time, without database and without cluster.
 
-`read_study` is the whole chain: eligible series -> Hounsfield volume -> lumbar vertebrae -> attenuation and network
-input -> slice BMD -> patient BMD. `outcome_of` turns whatever happens into a value that can be counted.
+`read_study` decides about every series: eligible by its headers -> Hounsfield volume -> lumbar vertebrae -> attenuation
+and network input -> slice BMD -> patient BMD; the first that comes to the end is the study's. `outcome_of` turns
+whatever happens into a value that can be counted.
 """
 
 import time
@@ -16,15 +17,16 @@ import numpy as np
 from screening.archive.index import Instance, Series, Study, age_at_study_years
 from screening.config import Settings
 from screening.errors import Excluded, Exclusion
-from screening.imaging.attenuation import contrast_facts, is_enhanced, measure_trabecular, tissue_anchors
-from screening.imaging.eligibility import SeriesExclusion, judge_series, stated_phase
+from screening.imaging.attenuation import TissueAnchors, contrast_facts, is_enhanced, measure_trabecular, tissue_anchors
+from screening.imaging.eligibility import SeriesExclusion, judge_series
 from screening.imaging.evidence import AttentionMap, LevelEvidence, evidence_png
 from screening.imaging.hounsfield import Volume, read_volume
 from screening.imaging.lumbar import LevelCertainty, Localizer, LumbarSpine, Vertebra
 from screening.imaging.model_input import KvpScale, crops, kvp_scale
+from screening.imaging.series_facts import SeriesFacts, acquisition_named, series_facts
 from screening.imaging.wording import Phase
 from screening.prediction.inference import Predictor
-from screening.prediction.patient import LevelBmd, PatientBmd, level_bmd, patient_bmd, slabs_of
+from screening.prediction.patient import LevelBmd, PatientBmd, judged_levels, level_bmd, patient_bmd, slabs_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,11 +42,39 @@ class SeriesReading:
 
 
 @dataclass(frozen=True, slots=True)
-class StudyReading:
-    """The measured series of a study, or none, and the reason of every other series."""
+class SeriesSight:
+    """What the pixels of one series show before bone is read."""
 
-    measured: SeriesReading | None
-    excluded: tuple[SeriesExclusion, ...]
+    anchors: TissueAnchors
+    certainty: LevelCertainty
+    detail: str  # the facts behind the level names
+
+
+@dataclass(frozen=True, slots=True)
+class SeriesDecision:
+    """What was decided about one series, or one acquisition in it, with everything known by then.
+
+    Exactly one of `reason` and `measured` is there.
+    """
+
+    facts: SeriesFacts
+    reason: Exclusion | None = None
+    detail: str = ""  # the measured facts behind the reason
+    sight: SeriesSight | None = None  # None: its pixels were not looked at, or hold no lumbar spine
+    levels: tuple[LevelBmd, ...] = ()
+    measured: SeriesReading | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StudyReading:
+    """The decision about every series of a study; at most one was measured."""
+
+    decisions: tuple[SeriesDecision, ...]
+
+    @property
+    def measured(self) -> SeriesReading | None:
+        """The measured series, if there is one."""
+        return next((decision.measured for decision in self.decisions if decision.measured is not None), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,51 +108,79 @@ def outcome_of(study: Study, localizer: Localizer, predictor: Predictor, setting
 def read_study(study: Study, localizer: Localizer, predictor: Predictor, settings: Settings) -> StudyReading:
     """Measure the best series that can be measured; every other series keeps its reason."""
     judgement = judge_series(study, settings.eligibility)
-    excluded = list(judgement.excluded)
-    for place, series in enumerate(judgement.candidates):
-        try:
-            measured = read_series(series, localizer, predictor, settings)
-        except Excluded as reason:
-            excluded.append(SeriesExclusion(series.series_instance_uid, reason.reason, reason.detail))
-            continue
-        excluded.extend(_not_needed(other) for other in judgement.candidates[place + 1 :])
-        return StudyReading(measured, tuple(excluded))
-    return StudyReading(None, tuple(excluded))
+    decisions = [_refused(study, exclusion) for exclusion in judgement.excluded]
+    measured = False
+    for series in judgement.candidates:
+        decision = _not_needed(series) if measured else read_series(series, localizer, predictor, settings)
+        measured = measured or decision.measured is not None
+        decisions.append(decision)
+    return StudyReading(tuple(decisions))
 
 
-def read_series(series: Series, localizer: Localizer, predictor: Predictor, settings: Settings) -> SeriesReading:
-    """Read one series from its pixels to the patient's BMD.
+def read_series(series: Series, localizer: Localizer, predictor: Predictor, settings: Settings) -> SeriesDecision:
+    """Read one series from its pixels to the patient's BMD, or to the first thing that it lacks."""
+    facts = series_facts(series)
+    try:
+        volume = read_volume(series)
+        spine = localizer(volume)
+    except Excluded as lacking:
+        return SeriesDecision(facts, lacking.reason, lacking.detail)
+    sight = SeriesSight(tissue_anchors(volume, spine.vertebrae), spine.certainty, spine.detail)
+    refusal = _refusal(sight, settings)
+    if refusal is not None:
+        return SeriesDecision(facts, *refusal, sight)
+    return _read_bone(_Found(series, facts, volume, spine, sight), predictor, settings)
 
-    Raises:
-        Excluded: the series lacks something; the first thing found is the reason.
-    """
-    volume = read_volume(series)
-    spine = localizer(volume)
-    if spine.certainty is LevelCertainty.UNCERTAIN and not settings.prediction.allow_uncertain_levels:
-        raise Excluded(Exclusion.LEVEL_UNCERTAIN, spine.detail)
-    anchors = tissue_anchors(volume, spine.vertebrae)
-    seen = is_enhanced(anchors, settings.eligibility)
-    enhanced = True if stated_phase(series) is Phase.ENHANCED else seen
-    if seen and not settings.eligibility.allow_enhanced:
-        raise Excluded(Exclusion.CONTRAST, contrast_facts(anchors))
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """A series whose lumbar spine was found and may be read."""
+
+    series: Series
+    facts: SeriesFacts
+    volume: Volume
+    spine: LumbarSpine
+    sight: SeriesSight
+
+
+def _refusal(sight: SeriesSight, settings: Settings) -> tuple[Exclusion, str] | None:
+    """Why bone is not read although the spine was found."""
+    if sight.certainty is LevelCertainty.UNCERTAIN and not settings.prediction.allow_uncertain_levels:
+        return Exclusion.LEVEL_UNCERTAIN, sight.detail
+    if is_enhanced(sight.anchors, settings.eligibility) and not settings.eligibility.allow_enhanced:
+        return Exclusion.CONTRAST, contrast_facts(sight.anchors)
+    return None
+
+
+def _read_bone(found: _Found, predictor: Predictor, settings: Settings) -> SeriesDecision:
+    """Read every vertebra and place the patient."""
+    volume, spine = found.volume, found.spine
+    reference = settings.prediction.reference_population()
     scale = kvp_scale(volume.kvp_kv)
-    levels = [read_level(volume, vertebra, predictor, scale.factor) for vertebra in spine.vertebrae]
-    patient = patient_bmd(
-        [level for level, _ in levels],
-        reference=settings.prediction.reference_population(),
-        interval_half_width_g_cm2=predictor.facts.interval_half_width_g_cm2,
-        age_years=age_at_study_years(series.first),
-        readers_disagree_hu=settings.prediction.readers_disagree_hu,
-        hu_scale=scale.factor,
-    )
-    return SeriesReading(
-        series=series,
+    read = [read_level(volume, vertebra, predictor, scale.factor) for vertebra in spine.vertebrae]
+    levels = judged_levels([level for level, _ in read], reference)
+    try:
+        patient = patient_bmd(
+            levels,
+            reference=reference,
+            interval_half_width_g_cm2=predictor.facts.interval_half_width_g_cm2,
+            age_years=found.facts.age_years,
+            readers_disagree_hu=settings.prediction.readers_disagree_hu,
+            hu_scale=scale.factor,
+        )
+    except Excluded as lacking:
+        return SeriesDecision(found.facts, lacking.reason, lacking.detail, found.sight, levels)
+    seen = is_enhanced(found.sight.anchors, settings.eligibility)
+    enhanced = True if found.facts.stated_phase is Phase.ENHANCED else seen
+    measured = SeriesReading(
+        series=found.series,
         spine=spine,
         patient=patient,
         contrast_enhanced=bool(enhanced),
-        warnings=patient.warnings + _study_warnings(series.first, spine, scale, enhanced),
-        evidence_png=evidence_png(volume, _shown(patient, [attention for _, attention in levels])),
+        warnings=patient.warnings + _study_warnings(found.series.first, spine, scale, enhanced),
+        evidence_png=evidence_png(volume, _shown(patient, [attention for _, attention in read])),
     )
+    return SeriesDecision(found.facts, sight=found.sight, levels=levels, measured=measured)
 
 
 def read_level(
@@ -136,10 +194,13 @@ def read_level(
     return level_bmd(vertebra, measure_trabecular(volume, vertebra), slabs_of(predictions, cut.z_mm)), looked
 
 
-def study_exclusion(reading: StudyReading) -> SeriesExclusion:
-    """Name the reason of the series that got furthest; `Exclusion` lists reasons in the order of the stages."""
-    order = list(Exclusion)
-    return max(reading.excluded, key=lambda excluded: order.index(excluded.reason))
+def deciding_series(reading: StudyReading) -> SeriesDecision:
+    """Return the decision that speaks for the study: of the measured series, else of the one that got furthest.
+
+    `Exclusion` lists reasons in the order of the stages.
+    """
+    order = {reason: place for place, reason in enumerate(Exclusion)}
+    return max(reading.decisions, key=lambda decision: order[decision.reason] if decision.reason else len(order))
 
 
 _OURS: Final = ("screening.", "models.")
@@ -156,8 +217,15 @@ def _stage(trace: TracebackType | None) -> str:
     return ours[-1] if ours else "unknown"
 
 
-def _not_needed(series: Series) -> SeriesExclusion:
-    return SeriesExclusion(series.series_instance_uid, Exclusion.BETTER_SERIES_CHOSEN, "")
+def _refused(study: Study, exclusion: SeriesExclusion) -> SeriesDecision:
+    """Decide about a series as its headers demand."""
+    (whole,) = [one for one in study.series if one.series_instance_uid == exclusion.series_instance_uid]
+    series = acquisition_named(whole, exclusion.acquisition)
+    return SeriesDecision(series_facts(series), exclusion.reason, exclusion.detail)
+
+
+def _not_needed(series: Series) -> SeriesDecision:
+    return SeriesDecision(series_facts(series), Exclusion.BETTER_SERIES_CHOSEN)
 
 
 def _shown(patient: PatientBmd, looked: Sequence[AttentionMap]) -> tuple[LevelEvidence, ...]:

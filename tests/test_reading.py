@@ -5,24 +5,26 @@ import numpy as np
 import pytest
 from dicom_files import ct_slice, found, write
 from numpy.typing import NDArray
+from roi_predictor import RoiPredictor
 
 from screening.archive.folder import walk
 from screening.archive.header import read_header
 from screening.archive.index import Series, Study, series_of
 from screening.config import PredictionSettings, Settings
 from screening.errors import Excluded, Exclusion
-from screening.imaging.eligibility import EligibilitySettings, SeriesExclusion
+from screening.imaging.eligibility import EligibilitySettings
 from screening.imaging.hounsfield import Volume
 from screening.imaging.lumbar import LevelCertainty, LumbarSpine, find_lumbar_spine
-from screening.prediction.inference import Predictor, SlicePredictions, load_predictor
-from screening.reading import StudyReading, failure_of, outcome_of, read_study, study_exclusion
+from screening.imaging.series_facts import series_facts
+from screening.prediction.inference import Predictor, SlicePredictions
+from screening.reading import SeriesDecision, StudyReading, deciding_series, failure_of, outcome_of, read_study
 from screening.store.database import create_schema
 from screening.store.rows import ReadStudy, write_readings
 
 
 @pytest.fixture(scope="session")
 def predictor() -> Predictor:
-    return load_predictor(device="cpu")
+    return RoiPredictor()
 
 
 @pytest.fixture(scope="session")
@@ -45,10 +47,11 @@ def test_every_series_is_measured_or_has_a_reason(studies: list[Study], predicto
         outcome = outcome_of(study, find_lumbar_spine, predictor, Settings())
         assert outcome.failure is None
         assert outcome.reading is not None
-        reasons = {excluded.series_instance_uid for excluded in outcome.reading.excluded}
-        chosen = {outcome.reading.measured.series.series_instance_uid} if outcome.reading.measured else set()
-        assert reasons | chosen == {series.series_instance_uid for series in study.series}
-        assert not reasons & chosen
+        decisions = outcome.reading.decisions
+        decided = sorted(decision.facts.series_instance_uid for decision in decisions)
+        assert decided == sorted(series.series_instance_uid for series in study.series)
+        assert all((decision.reason is None) == (decision.measured is not None) for decision in decisions)
+        assert sum(decision.measured is not None for decision in decisions) <= 1
 
 
 def test_the_patient_value_is_the_mean_of_two_to_four_levels(measurable: Study, predictor: Predictor) -> None:
@@ -71,7 +74,7 @@ def test_uncertain_names_exclude_unless_the_site_allows_them(measurable: Study, 
     measured = read_study(measurable, uncertain_spine, predictor, allowed).measured
 
     assert refused.measured is None
-    assert study_exclusion(refused).reason is Exclusion.LEVEL_UNCERTAIN
+    assert deciding_series(refused).reason is Exclusion.LEVEL_UNCERTAIN
     assert measured is not None
     assert "level names uncertain: no anchor" in measured.warnings
 
@@ -100,7 +103,7 @@ def no_spine(volume: Volume) -> LumbarSpine:
 def test_what_a_stage_refuses_is_the_reason_of_the_study(measurable: Study, predictor: Predictor) -> None:
     reading = read_study(measurable, no_spine, predictor, Settings())
     assert reading.measured is None
-    assert (study_exclusion(reading).reason, study_exclusion(reading).detail) == (Exclusion.NO_LUMBAR, "nothing there")
+    assert (deciding_series(reading).reason, deciding_series(reading).detail) == (Exclusion.NO_LUMBAR, "nothing there")
 
 
 def broken_localizer(volume: Volume) -> LumbarSpine:
@@ -128,19 +131,20 @@ class UnsurePredictor:
 
 def test_a_network_that_is_never_sure_gives_no_value(measurable: Study, predictor: Predictor) -> None:
     reading = read_study(measurable, find_lumbar_spine, UnsurePredictor(predictor), Settings())
-    assert study_exclusion(reading).reason is Exclusion.TOO_FEW_LEVELS
+    assert deciding_series(reading).reason is Exclusion.TOO_FEW_LEVELS
 
 
 def test_a_stricter_site_excludes_by_its_own_limit(measurable: Study, predictor: Predictor) -> None:
     thin_only = Settings(eligibility=EligibilitySettings(maximum_spacing_mm=0.5))
     reading = read_study(measurable, find_lumbar_spine, predictor, thin_only)
-    assert study_exclusion(reading).reason is Exclusion.TOO_THICK
+    assert deciding_series(reading).reason is Exclusion.TOO_THICK
 
 
-def test_the_reason_that_got_furthest_is_the_study_reason() -> None:
+def test_the_reason_that_got_furthest_is_the_study_reason(tmp_path: Path) -> None:
     reasons = (Exclusion.LEVEL_UNCERTAIN, Exclusion.LOCALIZER, Exclusion.CONTRAST)
-    reading = StudyReading(None, tuple(SeriesExclusion(f"2.25.{n}", reason, "") for n, reason in enumerate(reasons)))
-    assert study_exclusion(reading).reason is Exclusion.LEVEL_UNCERTAIN
+    facts = series_facts(Series("2.25.1", (read_header(found(write(tmp_path, "slice", ct_slice()))),)))
+    reading = StudyReading(tuple(SeriesDecision(facts, reason) for reason in reasons))
+    assert deciding_series(reading).reason is Exclusion.LEVEL_UNCERTAIN
 
 
 def test_a_failure_outside_our_modules_is_unknown() -> None:
@@ -158,4 +162,4 @@ def test_a_study_without_ct_says_so(tmp_path: Path, predictor: Predictor) -> Non
     instance = read_header(found(write(tmp_path, "mr", ct_slice(Modality="MR"))))
     study = Study(instance.study_instance_uid, (Series(instance.series_instance_uid, (instance,)),))
     reading = read_study(study, find_lumbar_spine, predictor, Settings())
-    assert study_exclusion(reading).reason is Exclusion.NOT_CT
+    assert deciding_series(reading).reason is Exclusion.NOT_CT

@@ -12,7 +12,7 @@ from screening.config import Settings
 from screening.errors import Exclusion
 from screening.imaging.lumbar import find_lumbar_spine
 from screening.prediction.inference import load_predictor
-from screening.reading import StudyReading, read_study, study_exclusion
+from screening.reading import StudyReading, deciding_series, read_study
 
 ROOT = Path(__file__).parents[1]
 BUNDLED = ROOT / "screening" / "demo_data" / "totalsegmentator_example"
@@ -88,7 +88,7 @@ def test_an_unenhanced_ct_is_measured_with_the_right_names() -> None:
 def test_what_must_not_be_measured_is_excluded(folder: str, reason: Exclusion) -> None:
     reading = reading_of(SHARED / "ct" / folder)
     assert reading.measured is None
-    assert study_exclusion(reading).reason is reason
+    assert deciding_series(reading).reason is reason
 
 
 @needs_shared

@@ -20,6 +20,7 @@ from screening.errors import Excluded, Exclusion, UserError
 from screening.exchange.pairs import PairedLevel, PairedPatient, SitePairs, joined, pairs_of
 from screening.imaging.hounsfield import Volume, read_volume
 from screening.imaging.lumbar import Vertebra
+from screening.imaging.series_facts import acquisition_named
 from screening.log import patient_key, site_key
 from screening.progress import Progress
 from screening.store.database import DatabaseFolder, sql
@@ -180,7 +181,7 @@ def _study_pairs(
     measured = {key: study[key] for key in ("study_instance_uid", "checkpoint_sha256")}
     rows = _rows(connection, "paired_vertebrae", measured)
     try:
-        volume = _volume(connection, study["study_instance_uid"], rows[0]["series_instance_uid"])
+        volume = _volume(connection, rows[0] | measured)
     except FileNotFoundError:
         return LeftOut.GONE
     except OSError:
@@ -190,12 +191,14 @@ def _study_pairs(
     return pairs_of(volume, [_paired_level(row) for row in rows], PairedPatient(name, study["bmd_dxa"]))
 
 
-def _volume(connection: duckdb.DuckDBPyConnection, study_instance_uid: str, series_instance_uid: str) -> Volume:
+def _volume(connection: duckdb.DuckDBPyConnection, measured: Mapping[str, Any]) -> Volume:
+    """Read the acquisition again that was measured."""
     [(packed,)] = connection.execute(
         "SELECT instances FROM series_index WHERE study_instance_uid = ? AND series_instance_uid = ?",
-        [study_instance_uid, series_instance_uid],
+        [measured["study_instance_uid"], measured["series_instance_uid"]],
     ).fetchall()
-    return read_volume(Series(series_instance_uid, unpack(packed)))
+    series = Series(measured["series_instance_uid"], unpack(packed))
+    return read_volume(acquisition_named(series, measured["acquisition"]))
 
 
 def _paired_level(row: Mapping[str, Any]) -> PairedLevel:

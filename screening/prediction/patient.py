@@ -154,7 +154,7 @@ def patient_bmd(
     Raises:
         Excluded: fewer than two usable levels.
     """
-    judged = _without_outliers(levels, reference)
+    judged = judged_levels(levels, reference)
     used = [level for level in judged if level.problem is None]
     if len(used) < MINIMUM_LEVELS:
         problems = ", ".join(f"{level.vertebra.level} {level.problem or 'usable'}" for level in judged) or "none found"
@@ -190,7 +190,7 @@ def _osteoporosis_probability(bmd: float, half_width: float, reference: Referenc
     return float(norm.cdf((osteoporosis_cut_g_cm2(reference) - bmd) / sd))
 
 
-def _without_outliers(levels: Sequence[LevelBmd], reference: Reference) -> tuple[LevelBmd, ...]:
+def judged_levels(levels: Sequence[LevelBmd], reference: Reference) -> tuple[LevelBmd, ...]:
     """Drop the level furthest from the median of the others, one after the other, while more than two remain."""
     usable = [level for level in levels if level.problem is None]
     if len(usable) <= MINIMUM_LEVELS:
@@ -199,7 +199,7 @@ def _without_outliers(levels: Sequence[LevelBmd], reference: Reference) -> tuple
     if _distance_t(worst, usable, reference) <= OUTLIER_T:
         return tuple(levels)
     dropped = replace(worst, problem=LevelProblem.OUTLIER)
-    return _without_outliers([dropped if level is worst else level for level in levels], reference)
+    return judged_levels([dropped if level is worst else level for level in levels], reference)
 
 
 def _distance_t(level: LevelBmd, usable: Sequence[LevelBmd], reference: Reference) -> float:

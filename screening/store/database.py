@@ -27,6 +27,7 @@ VIEWS: Final = (
     "ct_dxa_pair",
     "validation_pair",
     "sweep_summary",
+    "exclusion_flow",
     "data_dictionary",
 )
 
@@ -136,21 +137,22 @@ def open_writer(place: DatabaseFolder) -> Iterator[duckdb.DuckDBPyConnection]:
 def create_schema(connection: duckdb.DuckDBPyConnection) -> None:
     """Create what is missing; idempotent. A view's column takes the comment of the table column of that name."""
     with transaction(connection):
-        earlier = _take_dxa_without_levels(connection)
+        earlier = _take_outdated(connection)
         connection.execute(sql("schema"))
-        write_rows(connection, "dxa", earlier)
+        for table, rows in earlier.items():
+            _insert(connection, table, rows)
         for view in VIEWS:
             connection.execute(sql(f"views/{view}"))
         _comment_view_columns(connection)
 
 
-def _take_dxa_without_levels(connection: duckdb.DuckDBPyConnection) -> list[Row]:
-    """Take away a table dxa that refuses single levels, and return its rows: DuckDB cannot alter a CHECK in place."""
-    if not connection.execute(sql("dxa_without_levels")).fetchall():
-        return []
-    rows: list[Row] = connection.table("dxa").to_arrow_table().to_pylist()
-    connection.execute("DROP TABLE dxa")
-    return rows
+def _take_outdated(connection: duckdb.DuckDBPyConnection) -> dict[str, pa.Table]:
+    """Take away tables whose keys or rules have changed, and return their rows: DuckDB cannot alter these in place."""
+    outdated = [table for (table,) in connection.execute(sql("outdated_tables")).fetchall()]
+    earlier = {table: connection.table(table).to_arrow_table() for table in outdated}
+    for table in outdated:
+        connection.execute(f"DROP TABLE {table}")
+    return earlier
 
 
 def _comment_view_columns(connection: duckdb.DuckDBPyConnection) -> None:
@@ -174,10 +176,12 @@ def transaction(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
 
 def write_rows(connection: duckdb.DuckDBPyConnection, table: str, rows: Sequence[Row]) -> None:
     """Insert rows, replacing those with the same primary key; keys of a row are column names."""
-    if not rows:
-        return
-    # DuckDB finds the table `incoming` by the name of this variable.
-    incoming = pa.Table.from_pylist([dict(row) for row in rows])
+    if rows:
+        _insert(connection, table, pa.Table.from_pylist([dict(row) for row in rows]))
+
+
+def _insert(connection: duckdb.DuckDBPyConnection, table: str, incoming: pa.Table) -> None:
+    """Insert an Arrow table, which DuckDB finds by the name of the variable `incoming`."""
     columns = ", ".join(incoming.column_names)
     connection.execute(f"INSERT OR REPLACE INTO {table} ({columns}) SELECT {columns} FROM incoming")
 

@@ -1,17 +1,17 @@
 """Outcome -> rows: what a reading looks like in the tables, in one place."""
 
 import hashlib
-from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Final
 
 import duckdb
 
-from screening.archive.index import Instance, Series, Study, age_at_study_years
-from screening.imaging.eligibility import SeriesExclusion
+from screening.archive.index import Instance, Study, age_at_study_years
+from screening.errors import Exclusion
+from screening.imaging.series_facts import SeriesFacts, series_facts
 from screening.prediction.patient import LevelBmd
-from screening.reading import Outcome, SeriesReading, study_exclusion
+from screening.reading import Outcome, SeriesDecision, SeriesReading, deciding_series
 from screening.store.database import Row, write_rows
 
 # Tables that hold what a checkpoint read in a study; a new reading replaces the old one in all of them.
@@ -43,6 +43,11 @@ class ReadStudy:
         return "measured" if self.measured is not None else "excluded"
 
     @property
+    def decision(self) -> SeriesDecision | None:
+        """The decision that speaks for the study; None where the program broke."""
+        return deciding_series(self.outcome.reading) if self.outcome.reading else None
+
+    @property
     def worth_another_try(self) -> bool:
         """Whether the next sweep reads the study again although nothing changed."""
         return self.outcome.failure is not None and self.outcome.failure.transient
@@ -67,12 +72,12 @@ def write_readings(connection: duckdb.DuckDBPyConnection, readings: list[ReadStu
         _forget(connection, read)
     write_rows(connection, "patient", list({patient_id(read): _patient(read) for read in readings}.values()))
     write_rows(connection, "study", [_study(read) for read in readings])
-    write_rows(connection, "series", [row for read in readings for row in _series(read)])
-    write_rows(connection, "outcome", [_outcome(read) for read in readings])
+    write_rows(connection, "series", [row for read in readings for row in series_rows(read)])
+    write_rows(connection, "outcome", [outcome_row(read) for read in readings])
     measured = [(read, read.measured) for read in readings if read.measured is not None]
-    write_rows(connection, "vertebra", [row for read, series in measured for row in _vertebrae(read, series)])
+    write_rows(connection, "vertebra", [row for read in readings for row in vertebra_rows(read)])
     write_rows(connection, "slice_prediction", [row for read, series in measured for row in _slices(read, series)])
-    write_rows(connection, "study_bmd", [_study_bmd(read, series) for read, series in measured])
+    write_rows(connection, "study_bmd", [study_bmd_row(read, series) for read, series in measured])
 
 
 def patient_id(read: ReadStudy) -> str:
@@ -113,31 +118,43 @@ def _study(read: ReadStudy) -> Row:
     }
 
 
-def _series(read: ReadStudy) -> list[Row]:
-    reasons = {}
-    if read.outcome.reading is not None:
-        reasons = {excluded.series_instance_uid: excluded for excluded in read.outcome.reading.excluded}
-    return [_one_series(read, series, reasons) for series in read.study.series]
+def series_rows(read: ReadStudy) -> list[Row]:
+    """One row a series, or an acquisition in it, with the facts of the decision."""
+    if read.outcome.reading is None:
+        return [_series_row(read, SeriesDecision(series_facts(series)), "failed") for series in read.study.series]
+    decisions = read.outcome.reading.decisions
+    return [_series_row(read, one, None if one.reason is None else str(one.reason)) for one in decisions]
 
 
-def _one_series(read: ReadStudy, series: Series, reasons: Mapping[str, SeriesExclusion]) -> Row:
-    first = series.first
-    excluded = reasons.get(series.series_instance_uid)
-    chosen = read.measured is not None and excluded is None
+def _series_row(read: ReadStudy, decision: SeriesDecision, reason: str | None) -> Row:
     return {
         "study_instance_uid": read.study.study_instance_uid,
-        "series_instance_uid": series.series_instance_uid,
-        "modality": first.modality,
-        "series_description": first.series_description,
-        "manufacturer": first.manufacturer,
-        "manufacturer_model_name": first.manufacturer_model_name,
-        "kvp_kv": _within(first.kvp_kv, 1000),
-        "convolution_kernel": first.convolution_kernel,
-        "slice_thickness_mm": _within(first.slice_thickness_mm, 1000),
-        "instance_count": len(series.instances),
-        "chosen": chosen,
-        "reason": None if chosen else str(excluded.reason) if excluded else "failed",
-        "detail": excluded.detail if excluded else "",
+        **_facts(decision.facts),
+        **_sight(decision),
+        "chosen": reason is None,
+        "reason": reason,
+        "detail": decision.detail,
+    }
+
+
+def _facts(facts: SeriesFacts) -> Row:
+    row = asdict(facts)
+    del row["age_years"]  # stands with the study
+    return row | {
+        "kvp_kv": _within(facts.kvp_kv, 1000),
+        "kernel": str(facts.kernel),
+        "slice_thickness_mm": _within(facts.slice_thickness_mm, 1000),
+        "stated_phase": str(facts.stated_phase),
+    }
+
+
+def _sight(decision: SeriesDecision) -> Row:
+    sight = decision.sight
+    anchors = sight.anchors if sight else None
+    return {
+        **{f"{name}_hu": getattr(anchors, f"{name}_hu", None) for name in ("aorta", "kidney", "air", "fat", "muscle")},
+        "level_certainty": str(sight.certainty) if sight else None,
+        "level_detail": sight.detail if sight else None,
     }
 
 
@@ -145,7 +162,8 @@ def _within(value: float | None, upper: float) -> float | None:
     return value if value is not None and 0 <= value <= upper else None
 
 
-def _outcome(read: ReadStudy) -> Row:
+def outcome_row(read: ReadStudy) -> Row:
+    """Tell how the study ended."""
     reason, detail, stage = _why(read)
     return {
         "study_instance_uid": read.study.study_instance_uid,
@@ -164,21 +182,28 @@ def _outcome(read: ReadStudy) -> Row:
 def _why(read: ReadStudy) -> tuple[str | None, str, str | None]:
     if read.outcome.failure is not None:
         return read.outcome.failure.exception_type, "", read.outcome.failure.stage
-    if read.measured is not None or read.outcome.reading is None:
+    if read.decision is None or read.decision.reason is None:
         return None, "", None
-    excluded = study_exclusion(read.outcome.reading)
-    return str(excluded.reason), excluded.detail, None
+    return str(read.decision.reason), read.decision.detail, None
 
 
 def _key(read: ReadStudy) -> dict[str, str]:
     return {"study_instance_uid": read.study.study_instance_uid, "checkpoint_sha256": read.checkpoint_sha256}
 
 
-def _vertebrae(read: ReadStudy, measured: SeriesReading) -> list[Row]:
-    return [
-        {**_key(read), "series_instance_uid": measured.series.series_instance_uid, **_vertebra(level)}
-        for level in measured.patient.levels
-    ]
+def vertebra_rows(read: ReadStudy) -> list[Row]:
+    """One row a body that was read in the series that speaks for the study."""
+    if read.decision is None:
+        return []
+    series = read.decision.facts
+    key = {**_key(read), "series_instance_uid": series.series_instance_uid, "acquisition": series.acquisition}
+    return [{**key, **_vertebra(level), **_use(level, read.decision.reason)} for level in read.decision.levels]
+
+
+def _use(level: LevelBmd, reason: Exclusion | None) -> Row:
+    """Whether the level enters a value; none does where the study has none."""
+    problem = level.problem or reason
+    return {"used": problem is None, "reason": None if problem is None else str(problem)}
 
 
 def _vertebra(level: LevelBmd) -> Row:
@@ -199,8 +224,6 @@ def _vertebra(level: LevelBmd) -> Row:
         "attended_hu": level.attended_hu,
         "bmd_cnn": level.bmd_g_cm2,
         "bmd_sd": level.sd_g_cm2,
-        "used": level.problem is None,
-        "reason": None if level.problem is None else str(level.problem),
     }
 
 
@@ -221,7 +244,8 @@ def _slices(read: ReadStudy, measured: SeriesReading) -> list[Row]:
     ]
 
 
-def _study_bmd(read: ReadStudy, measured: SeriesReading) -> Row:
+def study_bmd_row(read: ReadStudy, measured: SeriesReading) -> Row:
+    """The patient's value."""
     patient = measured.patient
     used = patient.used_levels
     return {

@@ -138,31 +138,59 @@ COMMENT ON COLUMN study.fingerprint IS 'Digest of the fingerprints of its series
 CREATE TABLE IF NOT EXISTS series (
     study_instance_uid     VARCHAR NOT NULL,
     series_instance_uid    VARCHAR NOT NULL,
+    acquisition            VARCHAR NOT NULL DEFAULT '',
     modality               VARCHAR NOT NULL,
     series_description     VARCHAR NOT NULL,
     manufacturer           VARCHAR NOT NULL,
     manufacturer_model_name VARCHAR NOT NULL,
+    image_type             VARCHAR,
     kvp_kv                 DOUBLE CHECK (kvp_kv BETWEEN 0 AND 1000),
     convolution_kernel     VARCHAR NOT NULL,
+    kernel                 VARCHAR CHECK (kernel IN ('soft', 'unstated', 'sharp')),
     slice_thickness_mm     DOUBLE CHECK (slice_thickness_mm BETWEEN 0 AND 1000),
     instance_count         INTEGER NOT NULL CHECK (instance_count > 0),
+    obliquity_deg          DOUBLE CHECK (obliquity_deg BETWEEN 0 AND 90),
+    spacing_mm             DOUBLE CHECK (spacing_mm BETWEEN 0 AND 1e4),
+    coverage_mm            DOUBLE CHECK (coverage_mm BETWEEN 0 AND 1e5),
+    stated_phase           VARCHAR CHECK (stated_phase IN ('unenhanced', 'unstated', 'enhanced')),
+    aorta_hu               DOUBLE CHECK (aorta_hu BETWEEN -1024 AND 4000),
+    kidney_hu              DOUBLE CHECK (kidney_hu BETWEEN -1024 AND 4000),
+    air_hu                 DOUBLE CHECK (air_hu BETWEEN -1024 AND 4000),
+    fat_hu                 DOUBLE CHECK (fat_hu BETWEEN -1024 AND 4000),
+    muscle_hu              DOUBLE CHECK (muscle_hu BETWEEN -1024 AND 4000),
+    level_certainty        VARCHAR CHECK (level_certainty IN ('certain', 'uncertain')),
+    level_detail           VARCHAR,
     chosen                 BOOLEAN NOT NULL,
     reason                 VARCHAR,
     detail                 VARCHAR NOT NULL,
-    PRIMARY KEY (study_instance_uid, series_instance_uid),
+    PRIMARY KEY (study_instance_uid, series_instance_uid, acquisition),
     CHECK (chosen = (reason IS NULL))
 );
-COMMENT ON TABLE series IS 'One row a series of a study that was read: chosen, or the reason why not.';
+COMMENT ON TABLE series IS 'One row a series of a study that was read, or an acquisition in it: chosen, or the reason why not, and the facts of the decision.';
 COMMENT ON COLUMN series.study_instance_uid IS 'StudyInstanceUID (0020,000D).';
 COMMENT ON COLUMN series.series_instance_uid IS 'SeriesInstanceUID (0020,000E).';
+COMMENT ON COLUMN series.acquisition IS 'Names the acquisition where several share one SeriesInstanceUID; empty where the row is the whole series.';
 COMMENT ON COLUMN series.modality IS 'Modality (0008,0060).';
 COMMENT ON COLUMN series.series_description IS 'SeriesDescription (0008,103E), empty where absent.';
 COMMENT ON COLUMN series.manufacturer IS 'Manufacturer (0008,0070), empty where absent.';
 COMMENT ON COLUMN series.manufacturer_model_name IS 'ManufacturerModelName (0008,1090), empty where absent.';
+COMMENT ON COLUMN series.image_type IS 'ImageType (0008,0008) of the first instance; NULL where read before this was stored.';
 COMMENT ON COLUMN series.kvp_kv IS 'KVP (0018,0060), kV.';
 COMMENT ON COLUMN series.convolution_kernel IS 'ConvolutionKernel (0018,1210), empty where absent.';
+COMMENT ON COLUMN series.kernel IS 'Sharpness that kernel and description state: soft, unstated, sharp; NULL where read before this was stored.';
 COMMENT ON COLUMN series.slice_thickness_mm IS 'SliceThickness (0018,0050), mm.';
-COMMENT ON COLUMN series.instance_count IS 'Files of the series, count.';
+COMMENT ON COLUMN series.instance_count IS 'Files of the series or acquisition, count.';
+COMMENT ON COLUMN series.obliquity_deg IS 'Angle of the slice normal to the patient''s long axis, from ImageOrientationPatient (0020,0037), degrees; NULL without common orientation.';
+COMMENT ON COLUMN series.spacing_mm IS 'Distance of neighbouring slices, from ImagePositionPatient (0020,0032), mm; NULL where they are no regular stack.';
+COMMENT ON COLUMN series.coverage_mm IS 'Slices times their spacing, mm; NULL where they are no regular stack.';
+COMMENT ON COLUMN series.stated_phase IS 'What ContrastBolusAgent (0018,0010) and descriptions say about intravenous contrast; NULL where read before this was stored.';
+COMMENT ON COLUMN series.aorta_hu IS 'Attenuation of blood in the abdominal aorta, HU as acquired; NULL where not found or not looked for.';
+COMMENT ON COLUMN series.kidney_hu IS 'Attenuation of renal parenchyma, HU as acquired; NULL where not both kidneys are bright, or not looked for.';
+COMMENT ON COLUMN series.air_hu IS 'Attenuation of air around the patient, HU; NULL where not found or not looked for.';
+COMMENT ON COLUMN series.fat_hu IS 'Attenuation of subcutaneous fat, HU as acquired; NULL where not found or not looked for.';
+COMMENT ON COLUMN series.muscle_hu IS 'Attenuation of paraspinal muscle, HU as acquired; NULL where not found or not looked for.';
+COMMENT ON COLUMN series.level_certainty IS 'Whether the level names can be relied on; NULL where no lumbar spine was found or looked for.';
+COMMENT ON COLUMN series.level_detail IS 'The measured facts behind the level names; NULL where no lumbar spine was found or looked for.';
 COMMENT ON COLUMN series.chosen IS 'Whether this is the series of its study that was measured.';
 COMMENT ON COLUMN series.reason IS 'Why the series was not measured (screening.errors.Exclusion or failed); NULL when chosen.';
 COMMENT ON COLUMN series.detail IS 'The measured facts behind the reason, without patient data.';
@@ -198,6 +226,7 @@ CREATE TABLE IF NOT EXISTS vertebra (
     study_instance_uid     VARCHAR NOT NULL,
     checkpoint_sha256      VARCHAR NOT NULL,
     series_instance_uid    VARCHAR NOT NULL,
+    acquisition            VARCHAR NOT NULL DEFAULT '',
     level                  VARCHAR NOT NULL CHECK (level IN ('T12', 'L1', 'L2', 'L3', 'L4', 'L5')),
     confidence             DOUBLE NOT NULL CHECK (confidence BETWEEN 0 AND 1),
     centre_x_mm            DOUBLE NOT NULL CHECK (centre_x_mm BETWEEN -1e5 AND 1e5),
@@ -210,6 +239,11 @@ CREATE TABLE IF NOT EXISTS vertebra (
     attenuation_median_hu  DOUBLE CHECK (attenuation_median_hu BETWEEN -1024 AND 4000),
     roi_area_mm2           DOUBLE CHECK (roi_area_mm2 BETWEEN 0 AND 10000),
     body_depth_mm          DOUBLE CHECK (body_depth_mm BETWEEN 0 AND 100),
+    anterior_height_mm     DOUBLE CHECK (anterior_height_mm BETWEEN 0 AND 100),
+    middle_height_mm       DOUBLE CHECK (middle_height_mm BETWEEN 0 AND 100),
+    posterior_height_mm    DOUBLE CHECK (posterior_height_mm BETWEEN 0 AND 100),
+    height_loss            DOUBLE CHECK (height_loss BETWEEN -10 AND 1),
+    metal_mm3              DOUBLE CHECK (metal_mm3 BETWEEN 0 AND 1e7),
     attended_hu            DOUBLE CHECK (attended_hu BETWEEN -1024 AND 4000),
     bmd_cnn                DOUBLE CHECK (bmd_cnn BETWEEN 0 AND 4),
     bmd_sd                 DOUBLE CHECK (bmd_sd BETWEEN 0 AND 4),
@@ -219,10 +253,11 @@ CREATE TABLE IF NOT EXISTS vertebra (
     CHECK (used = (reason IS NULL)),
     CHECK (NOT used OR bmd_cnn IS NOT NULL)
 );
-COMMENT ON TABLE vertebra IS 'One row a vertebral body found in a measured series; positions in DICOM patient coordinates.';
+COMMENT ON TABLE vertebra IS 'One row a vertebral body that was read, in a measured series or in one with too few usable levels; positions in DICOM patient coordinates.';
 COMMENT ON COLUMN vertebra.study_instance_uid IS 'StudyInstanceUID (0020,000D).';
 COMMENT ON COLUMN vertebra.checkpoint_sha256 IS 'The checkpoint, see table model.';
-COMMENT ON COLUMN vertebra.series_instance_uid IS 'SeriesInstanceUID (0020,000E) of the series measured.';
+COMMENT ON COLUMN vertebra.series_instance_uid IS 'SeriesInstanceUID (0020,000E) of the series that was read.';
+COMMENT ON COLUMN vertebra.acquisition IS 'The acquisition in that series, see series.acquisition.';
 COMMENT ON COLUMN vertebra.level IS 'Level name, T12 and L1 to L5.';
 COMMENT ON COLUMN vertebra.confidence IS 'Confidence of the localiser in this body, 0 to 1.';
 COMMENT ON COLUMN vertebra.centre_x_mm IS 'Centre of the body, patient x (to the left), mm.';
@@ -235,11 +270,16 @@ COMMENT ON COLUMN vertebra.attenuation_sd_hu IS 'Standard deviation in the regio
 COMMENT ON COLUMN vertebra.attenuation_median_hu IS 'Median of the region of interest, HU as acquired.';
 COMMENT ON COLUMN vertebra.roi_area_mm2 IS 'Area of the region of interest in its middle slice, mm2.';
 COMMENT ON COLUMN vertebra.body_depth_mm IS 'Antero-posterior depth of the body by its outline, mm.';
+COMMENT ON COLUMN vertebra.anterior_height_mm IS 'Height of the body at its front, between the end plates, mm; NULL where not measured.';
+COMMENT ON COLUMN vertebra.middle_height_mm IS 'Height of the body in its middle, mm; NULL where not measured.';
+COMMENT ON COLUMN vertebra.posterior_height_mm IS 'Height of the body at its back, mm; NULL where not measured.';
+COMMENT ON COLUMN vertebra.height_loss IS 'Largest loss of these heights against the neighbours, as share of the height expected, 1; NULL without neighbours.';
+COMMENT ON COLUMN vertebra.metal_mm3 IS 'Volume above 2500 HU in and around the body, mm3: metal or cement; NULL where not looked for.';
 COMMENT ON COLUMN vertebra.attended_hu IS 'Trabecular attenuation that BMD_CNN attended, HU at 120 kVp equivalent.';
 COMMENT ON COLUMN vertebra.bmd_cnn IS 'Areal BMD of L1-L4 as this level tells it, by BMD_CNN, g/cm2; not the areal BMD of the level alone.';
 COMMENT ON COLUMN vertebra.bmd_sd IS 'Standard deviation of the level estimate as the network states it, g/cm2.';
 COMMENT ON COLUMN vertebra.used IS 'Whether the level enters the patient value.';
-COMMENT ON COLUMN vertebra.reason IS 'Why the level does not enter the patient value; NULL when used.';
+COMMENT ON COLUMN vertebra.reason IS 'Why the level does not enter the patient value (screening.prediction.patient.LevelProblem, or too_few_levels where the level is sound but the study has no value); NULL when used.';
 
 CREATE TABLE IF NOT EXISTS slice_prediction (
     study_instance_uid     VARCHAR NOT NULL,

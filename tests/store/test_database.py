@@ -29,6 +29,11 @@ DXA = {
     "source_file": "dxa.csv",
     "imported_at": datetime(2024, 1, 2),
 }
+VERTEBRA = {
+    "study_instance_uid": "2.25.1", "checkpoint_sha256": "0" * 64, "series_instance_uid": "2.25.1.1", "level": "L1",
+    "confidence": 0.9, "centre_x_mm": 0.0, "centre_y_mm": 0.0, "centre_z_mm": 0.0, "upper_z_mm": 13.0,
+    "lower_z_mm": -13.0, "attenuation_hu": 120.0, "bmd_cnn": 0.8, "bmd_sd": 0.03, "used": True, "reason": None,
+}  # fmt: skip
 
 
 @pytest.fixture
@@ -89,6 +94,58 @@ def test_an_older_database_keeps_its_dxa_and_takes_single_levels(tmp_path: Path)
     with open_writer(place) as reopened:
         rows = reopened.table("dxa").order("region").to_arrow_table().to_pylist()
     assert rows == [DXA | {"region": "L1"}, DXA]
+
+
+OLDER_SERIES = """
+    CREATE TABLE series (
+        study_instance_uid VARCHAR NOT NULL, series_instance_uid VARCHAR NOT NULL, modality VARCHAR NOT NULL,
+        series_description VARCHAR NOT NULL, manufacturer VARCHAR NOT NULL, manufacturer_model_name VARCHAR NOT NULL,
+        kvp_kv DOUBLE, convolution_kernel VARCHAR NOT NULL, slice_thickness_mm DOUBLE, instance_count INTEGER NOT NULL,
+        chosen BOOLEAN NOT NULL, reason VARCHAR, detail VARCHAR NOT NULL,
+        PRIMARY KEY (study_instance_uid, series_instance_uid)
+    )
+"""
+SERIES = {
+    "study_instance_uid": "2.25.1", "series_instance_uid": "2.25.1.1", "modality": "CT", "series_description": "",
+    "manufacturer": "", "manufacturer_model_name": "", "kvp_kv": 120.0, "convolution_kernel": "B30f",
+    "slice_thickness_mm": 2.5, "instance_count": 90, "chosen": True, "reason": None, "detail": "",
+}  # fmt: skip
+
+
+def test_an_older_database_keeps_its_series_and_takes_their_acquisitions(tmp_path: Path) -> None:
+    place = DatabaseFolder(tmp_path / "db")
+    place.create()
+    with duckdb.connect(place.working) as older:
+        older.execute(OLDER_SERIES)
+        write_rows(older, "series", [SERIES])
+
+    with open_writer(place) as connection:
+        kept = connection.table("series").to_arrow_table().to_pylist()
+        write_rows(connection, "series", [SERIES | {"acquisition": "2", "chosen": False, "reason": "contrast"}])
+        both = connection.execute("SELECT acquisition, chosen FROM series ORDER BY acquisition").fetchall()
+
+    assert SERIES.items() <= kept[0].items()
+    assert both == [("", True), ("2", False)]
+
+
+def test_an_older_database_keeps_its_vertebrae(tmp_path: Path) -> None:
+    place = DatabaseFolder(tmp_path / "db")
+    place.create()
+    heights = ("anterior_height_mm", "middle_height_mm", "posterior_height_mm", "height_loss", "metal_mm3")
+    with open_writer(place) as connection:
+        write_rows(connection, "vertebra", [VERTEBRA])
+        older = f"SELECT * EXCLUDE (acquisition, {', '.join(heights)}) FROM vertebra"
+        connection.execute(f"CREATE TABLE older AS {older}")
+        connection.execute("DROP TABLE vertebra")
+        connection.execute("ALTER TABLE older RENAME TO vertebra")
+
+    with open_writer(place) as reopened:
+        (kept,) = reopened.table("vertebra").to_arrow_table().to_pylist()
+        keyed = reopened.execute("SELECT has_primary_key FROM duckdb_tables() WHERE table_name = 'vertebra'").fetchall()
+
+    assert VERTEBRA.items() <= kept.items()
+    assert {kept[name] for name in heights} == {None}
+    assert keyed == [(True,)]
 
 
 def test_the_files_are_closed_to_other_users(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 -- Parameters: study_instance_uid, checkpoint_sha256.
 SELECT
     series_instance_uid,
+    acquisition,
     level,
     centre_x_mm,
     centre_y_mm,
