@@ -11,6 +11,7 @@ import numpy as np
 from screening.prediction.tscore import REFERENCES, Reference, t_score
 from screening.simulation.body import body_depths, body_share, cancellous_mg
 from screening.simulation.cohort import MG_CM3_PER_HU, Patient, Stream
+from screening.simulation.findings import IMPLANTS
 from screening.simulation.lattice import Frame, Sampling, sampling
 from screening.simulation.spine import render_spine
 from screening.simulation.vertebrae import MEASURED_LEVELS, Spine, VertebraShape
@@ -36,6 +37,7 @@ class LevelTruth:
     depth_mm: float  # outer antero-posterior depth at mid-height
     area_cm2: float  # projected
     mineral_g: float
+    assessable: bool  # without cement or screws, which a densitometer cannot tell from bone
 
     @property
     def bmd_g_cm2(self) -> float:
@@ -74,8 +76,9 @@ def measure_levels(spine: Spine, calcium: Calcium) -> tuple[LevelTruth, ...]:
 
 
 def areal_bmd_g_cm2(levels: tuple[LevelTruth, ...]) -> float:
-    """Mineral over area of all levels together, as a densitometer reports L1-L4."""
-    return sum(level.mineral_g for level in levels) / sum(level.area_cm2 for level in levels)
+    """Mineral over area of all assessable levels together, as a densitometer reports L1-L4 (ISCD 2019)."""
+    counted = [level for level in levels if level.assessable]
+    return sum(level.mineral_g for level in counted) / sum(level.area_cm2 for level in counted)
 
 
 def read_dxa(patient: Patient, bmd_true_g_cm2: float, densitometer: Densitometer = HOLOGIC) -> DxaReading:
@@ -101,6 +104,7 @@ def _measure(spine: Spine, vertebra: VertebraShape, calcium: Calcium) -> LevelTr
         depth_mm=vertebra.depth_mm,
         area_cm2=float(shadow.sum()) * pixel_cm2,
         mineral_g=float((shadow * column_g).sum()) * pixel_cm2 + chalk_g,
+        assessable=not IMPLANTS & set(vertebra.findings),
     )
 
 

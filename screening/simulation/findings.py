@@ -18,6 +18,7 @@ class Finding(StrEnum):
     LUMBARISED = "lumbarised"  # S1 free of the sacrum
 
 
+IMPLANTS = frozenset({Finding.CEMENT, Finding.PEDICLE_SCREWS})
 FRACTURES = frozenset({Finding.WEDGE_FRACTURE, Finding.BICONCAVE_FRACTURE, Finding.CRUSH_FRACTURE})
 
 

@@ -49,7 +49,7 @@ from screening.simulation.vertebrae import MEASURED_LEVELS, Floats
 logger = logging.getLogger("screening.simulation.pairs")
 
 CROP_PX, PIXEL_MM = 96, 1.25
-BODIES_PER_LEVEL = 3
+BODIES_PER_PATIENT = 12  # spread over the levels without cement or screws
 DISCS_PER_PATIENT = 3
 BODY_REACH_MM = 8.0
 JITTER_SD_MM = 2.0  # of the body centre a localiser reports
@@ -165,8 +165,9 @@ def _patient_pairs(seed: int, institution: int, contours: bool, number: int) -> 
     rng = patient.rng(Stream.CROPS)
     examination = _examine(patient, anatomy, rng)
     protocol = examination.protocol
-    places = [(i, True) for i in range(len(MEASURED_LEVELS)) for _ in range(BODIES_PER_LEVEL)]
-    places += [(int(i), False) for i in rng.integers(0, len(MEASURED_LEVELS), DISCS_PER_PATIENT)]
+    assessable = [i for i, truth in enumerate(truths) if truth.assessable]
+    places = [(int(i), True) for i in np.sort(np.resize(assessable, BODIES_PER_PATIENT))]
+    places += [(int(i), False) for i in rng.choice(assessable, DISCS_PER_PATIENT)]
     crops = np.stack([_render_crop(examination, MEASURED_LEVELS[i], is_body, rng) for i, is_body in places])
     of_level = [truths[i] for i, _ in places]
     is_body = np.array([body for _, body in places])

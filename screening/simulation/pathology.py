@@ -18,7 +18,7 @@ from screening.simulation.vertebrae import Spine, VertebraShape
 
 # Wedge deformities are the most frequent, crushed bodies the rarest.
 FRACTURE_SHARES = {Finding.WEDGE_FRACTURE: 0.55, Finding.BICONCAVE_FRACTURE: 0.27, Finding.CRUSH_FRACTURE: 0.18}
-SCLEROSIS_CHANCE = {"L5": 0.22, "L4": 0.18, "L3": 0.10, "L2": 0.08, "L1": 0.06}  # of the disc below, at full wear
+SCLEROSIS_CHANCE = {"L5": 0.12, "L4": 0.10, "L3": 0.06, "L2": 0.05, "L1": 0.03}  # of the disc below, at full wear
 CEMENT_SHARE, CEMENT_AGE_YEARS = 0.01, 65.0  # of the patients over this age
 FRACTURED_SHARE = 0.22  # of the simulated patients over that age, T11-L5: only they can have cement
 CEMENT_LEVELS = ("T11", "T12", "L1", "L2", "L3", "L4", "L5")
@@ -114,9 +114,9 @@ def _patch(above: VertebraShape, rng: Generator) -> Sclerosis:
     return Sclerosis(
         upper=False,
         centre_mm=(rng.uniform(-0.6, 0.6) * half_width, rng.uniform(-0.8, 0.5) * half_depth),
-        radius_mm=rng.uniform(8.0, 25.0),
-        thickness_mm=rng.uniform(3.0, 8.0),
-        mineral_mg=rng.uniform(80.0, 320.0),
+        radius_mm=rng.uniform(5.0, 14.0),
+        thickness_mm=rng.uniform(2.0, 6.0),
+        mineral_mg=rng.uniform(80.0, 280.0),
     )
 
 

@@ -1,13 +1,15 @@
 import numpy as np
 import pytest
-from simulated_people import body_of, levels_of
+from simulated_people import body_of, frail_body_with, levels_of
 
 from screening.prediction.tscore import t_score
 from screening.simulation.body import body_share
 from screening.simulation.cohort import draw_patient
 from screening.simulation.densitometer import REFERENCE, areal_bmd_g_cm2, measure_levels, read_dxa
+from screening.simulation.findings import IMPLANTS
 from screening.simulation.lattice import sampling
 from screening.simulation.spine import render_spine
+from screening.simulation.vertebrae import MEASURED_LEVELS
 from screening.simulation.vessels import Calcium
 
 PEOPLE, MANY = 300, 6000
@@ -109,6 +111,22 @@ def test_areal_density_of_the_region_is_mineral_over_area_not_a_mean_of_means():
     assert areal_bmd_g_cm2(levels) == pytest.approx(
         sum(level.bmd_g_cm2 * level.area_cm2 for level in levels) / sum(level.area_cm2 for level in levels)
     )
+
+
+def test_levels_with_screws_or_cement_do_not_count_in_the_region(cohort):
+    levels = next(levels for levels in cohort if not all(level.assessable for level in levels))
+    kept = tuple(level for level in levels if level.assessable)
+
+    assert 0 < len(kept) < len(levels)
+    assert areal_bmd_g_cm2(levels) == areal_bmd_g_cm2(kept)
+
+
+def test_what_screws_or_cement_are_in_is_not_assessable():
+    for finding in IMPLANTS:
+        anatomy, body = frail_body_with(finding)
+        names = [level.level for level in measure_levels(anatomy.spine, NO_PLAQUES) if not level.assessable]
+        with_implants = [v.level for v in anatomy.spine.vertebrae if IMPLANTS & set(v.findings)]
+        assert names == [name for name in MEASURED_LEVELS if name in with_implants]
 
 
 def test_dxa_repeats_within_its_precision_error():

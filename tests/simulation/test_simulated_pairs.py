@@ -1,3 +1,5 @@
+from itertools import count
+
 import numpy as np
 import pytest
 from simulated_people import body_of, levels_of
@@ -27,6 +29,17 @@ def test_every_patient_has_bodies_at_every_level_and_some_discs(pairs):
         own = pairs.patient == number
         assert sorted(set(pairs.level[own & pairs.is_body])) == [1, 2, 3, 4]
         assert (own & ~pairs.is_body).sum() > 0
+
+
+def test_no_picture_is_taken_of_a_level_with_screws_or_cement():
+    number = next(n for n in count(1) if not all(level.assessable for level in levels_of(n)))
+    kept = [place for place, level in enumerate(levels_of(number), start=1) if level.assessable]
+
+    drawn = training_pairs(patients=1, seed=5, institution=1, first=number)
+
+    assert sorted(set(drawn.level[drawn.is_body])) == kept
+    assert drawn.is_body.sum() == 12
+    assert set(drawn.level) == set(kept)
 
 
 def test_labels_are_the_projection_of_the_same_patient(pairs):
