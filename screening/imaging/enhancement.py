@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import binary_opening, gaussian_filter, label, map_coordinates, uniform_filter1d
+from scipy.ndimage import binary_dilation, binary_opening, gaussian_filter, label, map_coordinates, uniform_filter1d
 
 from screening.imaging.hounsfield import Volume
 from screening.imaging.lumbar import Vertebra
@@ -37,6 +37,8 @@ MAXIMUM_STEP_MM = 9.0
 MINIMUM_SLABS = 5
 MINIMUM_SCORE_HU = 29.0  # chosen so that tracks laid through bowel, muscle, cava or kidney fail
 MAXIMUM_VARIATION_HU = 4.0  # median absolute deviation along the vessel, after a moving mean over 15 mm
+MAXIMUM_VARIATION_SHARE = 0.05  # of the blood's attenuation: a bolus is not mixed evenly along the vessel
+ABOVE_TOP_MM = 15.0  # the next disc and the lower end of the next body: the vessel's course does not stop at a body
 NEIGHBOURING_SLABS = 3
 
 KIDNEY_LEVELS = frozenset({"T12", "L1", "L2", "L3"})
@@ -45,6 +47,8 @@ KIDNEY_LATERAL_MM = np.arange(30.0, 84.0, KIDNEY_GRID_MM)
 KIDNEY_ROWS_MM = np.arange(-25.0, 42.0, KIDNEY_GRID_MM)
 BRIGHT_PARENCHYMA_HU = (80.0, 350.0)  # unenhanced parenchyma is 25 to 45 HU, bone and excreted contrast are brighter
 MINIMUM_PARENCHYMA_ML = 10.0  # on either side; a kidney has about 150 ml
+GAS_BELOW_HU = -300.0
+MAXIMUM_GAS_SHARE = 0.1  # of the shell of 6 mm around it: colon full of contrast by mouth holds gas too
 
 _ANGLES = 2 * np.pi * np.arange(16) / 16
 _DIRECTIONS = np.stack([np.sin(_ANGLES), np.cos(_ANGLES)])  # row, column
@@ -68,7 +72,7 @@ def aorta_hu(volume: Volume, vertebrae: tuple[Vertebra, ...]) -> float | None:
     near = tuple(v for v in vertebrae if v.level in LEVELS_ABOVE_BIFURCATION)
     if not near:
         return None
-    heights = np.arange(min(v.centre_mm[2] for v in near), max(v.upper_z_mm for v in near), SLAB_MM)
+    heights = _heights(volume, near)
     slabs = [_vessel_scores(_slab_crop(volume, body_axis_mm(near, float(height)))) for height in heights]
     if len(slabs) < MINIMUM_SLABS:
         return None
@@ -77,9 +81,16 @@ def aorta_hu(volume: Volume, vertebrae: tuple[Vertebra, ...]) -> float | None:
     blood = np.array([_core_hu(slab, place) for slab, place in zip(slabs, track, strict=True)])
     median = float(np.median(blood))
     variation = np.median(np.abs(uniform_filter1d(blood, NEIGHBOURING_SLABS) - median))
-    if score < MINIMUM_SCORE_HU or variation > MAXIMUM_VARIATION_HU:
+    if score < MINIMUM_SCORE_HU or variation > max(MAXIMUM_VARIATION_HU, MAXIMUM_VARIATION_SHARE * median):
         return None
     return median
+
+
+def _heights(volume: Volume, vertebrae: tuple[Vertebra, ...]) -> Floats:
+    """Heights of the slabs, mm: from the middle of the lowest body to just above the highest, inside the volume."""
+    top_of_volume = max(volume.patient_mm(np.array([slice_, 0.0, 0.0]))[2] for slice_ in (0, len(volume.hu) - 1))
+    top = min(max(v.upper_z_mm for v in vertebrae) + ABOVE_TOP_MM, float(top_of_volume))
+    return np.arange(min(v.centre_mm[2] for v in vertebrae), top, SLAB_MM)
 
 
 def bright_kidneys_hu(volume: Volume, vertebrae: tuple[Vertebra, ...]) -> float | None:
@@ -174,12 +185,15 @@ def _flank(volume: Volume, vertebrae: tuple[Vertebra, ...], heights: Floats, sid
 
 
 def _bright_parenchyma_hu(flank: Floats) -> float | None:
-    """Median of the largest compact bright region, or None where it is smaller than part of a kidney."""
+    """Median of the largest compact bright region, or None where it is part of no kidney: too small, or bowel."""
     smooth = gaussian_filter(flank, 1.0)
     bright = (smooth > BRIGHT_PARENCHYMA_HU[0]) & (smooth < BRIGHT_PARENCHYMA_HU[1])
     regions, count = label(binary_opening(bright, iterations=2))
     if not count:
         return None
     sizes = np.bincount(regions.ravel())[1:]
-    millilitres = sizes.max() * KIDNEY_GRID_MM**3 / 1000
-    return float(np.median(flank[regions == sizes.argmax() + 1])) if millilitres >= MINIMUM_PARENCHYMA_ML else None
+    if sizes.max() * KIDNEY_GRID_MM**3 / 1000 < MINIMUM_PARENCHYMA_ML:
+        return None
+    region = regions == sizes.argmax() + 1
+    shell = binary_dilation(region, iterations=2) & ~region
+    return float(np.median(flank[region])) if np.mean(flank[shell] < GAS_BELOW_HU) < MAXIMUM_GAS_SHARE else None
