@@ -25,9 +25,10 @@ from screening.records.dxa import read_dxa_csv
 from screening.simulation.archive_writer import write_archive
 from screening.store.database import DatabaseFolder, locked, open_writer, transaction, write_rows
 from screening.store.publish import publish
-from screening.terminal import show_database, show_pairs, show_patient, show_sweep
+from screening.terminal import show_database, show_explanation, show_pairs, show_patient, show_sweep
 
 if TYPE_CHECKING:
+    from screening.explaining import Explanation
     from screening.sweep import SweepResult
 
 EXIT_USER_ERROR: Final = 1
@@ -175,6 +176,28 @@ def demo(
 
 
 @app.command()
+def explain(
+    target: Annotated[
+        str, typer.Argument(help="Folder or file of DICOM, or a StudyInstanceUID of the database.", metavar="PATH|UID")
+    ],
+    database: Annotated[Path | None, typer.Option("--database", help="Folder of the database that UID is in.")] = None,
+    config: ConfigOption = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, one list of studies.")] = False,
+) -> None:
+    """Say of every series of a study what was decided about it, and on which facts.
+
+    A study of the database is read again where its files can be reached, else told as it was recorded.
+    """
+    explanations = _explanations(target, database, Settings.load(config))
+    if as_json:
+        typer.echo(f"[{', '.join(explanation.to_json() for explanation in explanations)}]")
+        return
+    for explanation in explanations:
+        show_explanation(console, explanation)
+    console.print(NOTICE)
+
+
+@app.command()
 def dashboard(
     database: DatabaseOption,
     port: Annotated[int, typer.Option(min=1, max=65535, help="Port on this machine.")] = 8501,
@@ -209,6 +232,22 @@ def _settings(config: Path | None, *, workers: int | None, device: str | None, s
         "prediction": {"device": device},
     }
     return Settings.load(config).overridden(given)
+
+
+def _explanations(target: str, database: Path | None, settings: Settings) -> "list[Explanation]":
+    from screening.explaining import Reader, explain_files, explain_study  # brings torch
+    from screening.imaging.lumbar import find_lumbar_spine
+    from screening.prediction.inference import load_predictor
+
+    def reader() -> Reader:
+        predictor = load_predictor(settings.prediction.checkpoint, settings.prediction.device)
+        return Reader(find_lumbar_spine, predictor, settings)
+
+    if Path(target).exists():
+        return explain_files(Path(target), reader())
+    if database is None:
+        raise UserError(f"Found no file or folder {target}: for a study of a database, name it with --database DIR.")
+    return [explain_study(DatabaseFolder(database), target, reader)]
 
 
 def _sweep(archives: list[Path], place: DatabaseFolder, settings: Settings, *, retry_failed: bool) -> "SweepResult":

@@ -1,16 +1,19 @@
 """What a command shows at its end: tables of what was counted, measured and flagged."""
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import duckdb
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from screening.store.database import sql
 
 if TYPE_CHECKING:
     from screening.exchange.pairs_export import PairsExport
+    from screening.explaining import Explanation
     from screening.sweep import SweepResult
 
 
@@ -64,6 +67,116 @@ def show_patient(console: Console, published: Path, patient_id: str, title: str)
     with duckdb.connect(published, read_only=True) as connection:
         console.print(_table(title, connection.execute(sql("queries/patient_levels"), [patient_id])))
         console.print(_table("", connection.execute(sql("queries/patient_value"), [patient_id])))
+
+
+def show_explanation(console: Console, explained: "Explanation") -> None:
+    """Print how a study ended, the decision about every series, and what was read in every vertebra."""
+    age = "age not known" if explained.age_years is None else f"{explained.age_years:.0f} years"
+    ended = _words(explained.outcome["status"], explained.outcome["reason"], explained.outcome["stage"])
+    console.print(f"Study {explained.study_instance_uid}: {ended}", markup=False, style="bold")
+    console.print(f"{age}; {explained.source}", markup=False, highlight=False)
+    console.print(_series_table(explained))
+    if explained.vertebrae:
+        console.print(_vertebra_table(explained))
+    if explained.value is not None:
+        console.print(_value(explained.value), markup=False, highlight=False)
+
+
+def _series_table(explained: "Explanation") -> Table:
+    table = Table(title="Series", title_justify="left", show_lines=True)
+    for name in ("series", "slices", "kernel, voltage", "contrast", "decision and facts"):
+        table.add_column(name, overflow="fold", ratio=3 if name == "decision and facts" else None)
+    for series in explained.series:
+        table.add_row(
+            escape(_lines(series["series_description"] or "no description", series["acquisition"], series["modality"])),
+            _slices(series),
+            escape(
+                _lines(series["convolution_kernel"] or "no kernel", series["kernel"], _unit(series["kvp_kv"], "kV"))
+            ),
+            _contrast(series),
+            escape(_decision(series)),
+        )
+    return table
+
+
+def _slices(series: Mapping[str, Any]) -> str:
+    tilt = series["obliquity_deg"]
+    return _lines(
+        f"{series['instance_count']} files",
+        _unit(series["spacing_mm"], "mm steps", ".2f") or "no regular stack",
+        _unit(series["coverage_mm"], "mm covered"),
+        "no common orientation" if tilt is None else f"{tilt:.0f}° off axial",
+    )
+
+
+def _contrast(series: Mapping[str, Any]) -> str:
+    return _lines(
+        f"header {series['stated_phase'] or 'not known'}",
+        f"aorta {_unit(series['aorta_hu'], 'HU')}" if series["aorta_hu"] is not None else "",
+        f"kidneys {_unit(series['kidney_hu'], 'HU')}" if series["kidney_hu"] is not None else "",
+    )
+
+
+def _decision(series: Mapping[str, Any]) -> str:
+    """The decision with the facts behind it; a fact that is the reason is not said twice."""
+    decision = "measured" if series["chosen"] else _words(series["reason"])
+    levels = series["level_detail"]
+    anchors = [f"{tissue} {series[f'{tissue}_hu']:.0f}" for tissue in ("air", "fat", "muscle") if _has(series, tissue)]
+    return _lines(
+        decision,
+        series["detail"],
+        f"levels {series['level_certainty']}: {levels}" if levels and levels != series["detail"] else "",
+        f"{', '.join(anchors)} HU" if anchors else "",
+    )
+
+
+def _has(series: Mapping[str, Any], tissue: str) -> bool:
+    return series[f"{tissue}_hu"] is not None
+
+
+def _vertebra_table(explained: "Explanation") -> Table:
+    table = Table(title="Vertebrae", title_justify="left")
+    table.add_column("level")
+    for name in ("sure", "z mm", "HU", "SD", "heights a/m/p mm", "loss %", "metal mm³", "BMD_CNN"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("use")
+    for body in explained.vertebrae:
+        heights = [body[f"{place}_height_mm"] for place in ("anterior", "middle", "posterior")]
+        table.add_row(
+            body["level"],
+            f"{body['confidence']:.2f}",
+            f"{body['lower_z_mm']:.0f} to {body['upper_z_mm']:.0f}",
+            _unit(body["attenuation_hu"]),
+            _unit(body["attenuation_sd_hu"]),
+            " / ".join(_unit(height) or "-" for height in heights),
+            _unit(None if body["height_loss"] is None else 100 * body["height_loss"]),
+            _unit(body["metal_mm3"]),
+            _unit(body["bmd_cnn"], form=".3f"),
+            "used" if body["used"] else _words(body["reason"]),
+        )
+    return table
+
+
+def _value(value: Mapping[str, Any]) -> str:
+    interval = f"{value['bmd_low']:.3f} to {value['bmd_high']:.3f}"
+    return _lines(
+        f"BMD_CNN {value['bmd_cnn']:.3f} g/cm2 (90 % interval {interval}) of {' '.join(value['levels'])}, "
+        f"T-score {value['t_score']:.1f} against {value['reference']}: {_words(value['band'])}",
+        *(f"! {warning}" for warning in value["warnings"]),
+    )
+
+
+def _lines(*parts: str) -> str:
+    return "\n".join(part for part in parts if part)
+
+
+def _unit(number: float | None, unit: str = "", form: str = ".0f") -> str:
+    return "" if number is None else f"{number:{form}} {unit}".rstrip()
+
+
+def _words(*stored: str | None) -> str:
+    """Write stored words as a reader would."""
+    return ", ".join(word.replace("_", " ") for word in stored if word)
 
 
 def _table(title: str, result: duckdb.DuckDBPyConnection) -> Table:
