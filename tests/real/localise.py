@@ -14,7 +14,7 @@ import resource
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -25,11 +25,11 @@ from scipy import ndimage
 from screening.archive.folder import walk
 from screening.archive.header import FoundFile, NotIndexed, read_header
 from screening.archive.index import Series, Study
-from screening.errors import Excluded
+from screening.errors import Excluded, Exclusion
 from screening.imaging.attenuation import measure_trabecular, tissue_anchors
 from screening.imaging.eligibility import EligibilitySettings, judge_series
 from screening.imaging.hounsfield import Volume, read_volume
-from screening.imaging.lumbar import LumbarSpine, find_lumbar_spine
+from screening.imaging.lumbar import LevelCertainty, LumbarSpine, find_lumbar_spine
 
 SAME_BODY_MM = 15.0  # half a body: nearer than this to a true centre it is that vertebra
 NEGATIVE_SERIES = {
@@ -117,36 +117,46 @@ def _line(volume: Volume, spine: LumbarSpine, row: Truth) -> Line:
     return Line(
         series=row.series,
         level=row.level,
-        verdict=certain if spine.certainty == "certain" else str(spine.certainty),
+        verdict=certain if spine.certainty is LevelCertainty.CERTAIN else str(spine.certainty),
         z_error_mm=found.centre_mm[2] - row.z_mm,
         hu_error=None if row.roi_hu is None else mean_hu - row.roi_hu,
     )
 
 
-def reason_of(name: str, files: Sequence[FoundFile]) -> Reason:
-    """Take files the way a sweep takes them, up to the localiser, and return where they end."""
-    try:
-        instances = [read_header(file) for file in files]
-    except NotIndexed as refused:
-        return Reason(name, str(refused.problem), refused.detail)
+def read_as_swept(files: Iterable[FoundFile]) -> tuple[Volume, LumbarSpine]:
+    """Take the files of one series the way a sweep does, up to the localiser; enhanced ones are welcome.
+
+    Raises:
+        NotIndexed: a file cannot be part of a series.
+        Excluded: where the series ends; of several acquisitions, the first.
+    """
+    instances = [read_header(file) for file in files]
     first = instances[0]
     study = Study(first.study_instance_uid, (Series(first.series_instance_uid, tuple(instances)),))
     judgement = judge_series(study, EligibilitySettings(allow_enhanced=True))
-    for series in judgement.candidates:
-        try:
-            spine = find_lumbar_spine(read_volume(series))
-        except Excluded as excluded:
-            return Reason(name, str(excluded.reason), excluded.detail)
-        if spine.certainty == "uncertain":
-            return Reason(name, "level_uncertain", spine.detail)
-        return Reason(name, "", " ".join(vertebra.level for vertebra in spine.vertebrae))
-    return Reason(name, str(judgement.excluded[0].reason), judgement.excluded[0].detail)
+    if not judgement.candidates:
+        raise Excluded(judgement.excluded[0].reason, judgement.excluded[0].detail)
+    volume = read_volume(judgement.candidates[0])
+    return volume, find_lumbar_spine(volume)
+
+
+def reason_of(name: str, files: Iterable[FoundFile]) -> Reason:
+    """Return where a series ends that holds no lumbar spine."""
+    try:
+        _, spine = read_as_swept(files)
+    except NotIndexed as refused:
+        return Reason(name, str(refused.problem), refused.detail)
+    except Excluded as excluded:
+        return Reason(name, str(excluded.reason), excluded.detail)
+    if spine.certainty is LevelCertainty.UNCERTAIN:
+        return Reason(name, str(Exclusion.LEVEL_UNCERTAIN), spine.detail)
+    return Reason(name, "", " ".join(vertebra.level for vertebra in spine.vertebrae))
 
 
 def negative_reasons() -> Iterator[Reason]:
     """Yield where each negative series and each single slice ends."""
     for name, folder in NEGATIVE_SERIES.items():
-        yield reason_of(name, list(walk([SHARED / folder])))
+        yield reason_of(name, walk([SHARED / folder]))
     for file in walk([SHARED / SINGLE_SLICES]):
         if file.path.suffix == ".dcm":
             yield reason_of(f"slice {file.path.stem.split('_AGE')[0]}", [file])
