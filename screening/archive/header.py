@@ -1,26 +1,33 @@
-"""File -> Instance, or the reason why the file is not part of the archive's index; pixels are never read."""
+"""File -> Instance, or the reason why the file is not part of the archive's index; pixels are never read.
 
-import math
+This is the reading by pydicom, which takes whatever there is; `header_reader` reads ordinary files faster, to the same
+result.
+"""
+
 import os
 import stat
 import struct
 import warnings
 import zlib
-from collections.abc import Callable
-from dataclasses import dataclass, fields
-from datetime import date
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, Final
 
 import pydicom
-from pydicom import charset
-from pydicom.datadict import tag_for_keyword
 from pydicom.dataelem import RawDataElement
 from pydicom.errors import BytesLengthException
-from pydicom.tag import BaseTag, Tag
+from pydicom.tag import BaseTag
 from pydicom.uid import MediaStorageDirectoryStorage
 
+from screening.archive.header_fields import (
+    CHARACTER_SET_TAG,
+    FIELD_NAMES,
+    FIELD_TAGS,
+    RawHeader,
+    converted,
+    encodings_of,
+)
 from screening.archive.index import Instance
 
 
@@ -62,10 +69,11 @@ class FoundFile:
 # A data set without preamble and file meta information opens with an element of one of these groups (PS3.5 7.1).
 _OPENING_GROUPS: Final = (b"\x02\x00", b"\x08\x00", b"\x00\x08")
 _PREAMBLE_BYTES: Final = 132
+_TAGS: Final = (CHARACTER_SET_TAG, *FIELD_TAGS)
 
 
 def read_header(file: FoundFile) -> Instance:
-    """Read the header facts of one file.
+    """Read the header facts of one file with pydicom.
 
     Raises:
         NotIndexed: the file is no DICOM instance that can be placed in a study and series.
@@ -75,7 +83,8 @@ def read_header(file: FoundFile) -> Instance:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # pydicom quotes the odd value, which may be a patient's
-            return _instance(file, _parse(file.path))
+            raw = _raw_header(_parse(file.path))
+            return instance_of(file, raw, converted(raw))
     except FileNotFoundError as error:
         raise NotIndexed(FileProblem.VANISHED) from error
     except PermissionError as error:
@@ -83,12 +92,12 @@ def read_header(file: FoundFile) -> Instance:
     except OSError as error:
         problem = FileProblem.IO_ERROR if error.errno else FileProblem.BROKEN_HEADER
         raise NotIndexed(problem, type(error).__name__) from error
-    except _PARSER_ERRORS as error:
+    except PARSER_ERRORS as error:
         raise NotIndexed(FileProblem.BROKEN_HEADER, type(error).__name__) from error
 
 
 # What pydicom raises on headers that break off or contradict themselves; found by reading damaged files.
-_PARSER_ERRORS: Final = (
+PARSER_ERRORS: Final = (
     BytesLengthException,
     EOFError,
     ValueError,
@@ -105,192 +114,57 @@ def _parse(path: Path) -> pydicom.FileDataset:
     if not stat.S_ISREG(path.stat().st_mode):
         raise NotIndexed(FileProblem.NOT_A_FILE)  # before opening: a pipe would wait for ever
     with path.open("rb") as opened:
-        _require_dicom(opened.read(_PREAMBLE_BYTES))
+        require_dicom(opened.read(_PREAMBLE_BYTES))
         opened.seek(0)
-        return pydicom.dcmread(opened, stop_before_pixels=True, force=True, specific_tags=_TAGS)
+        return pydicom.dcmread(opened, stop_before_pixels=True, force=True, specific_tags=list(_TAGS))
 
 
-def _instance(file: FoundFile, header: pydicom.FileDataset) -> Instance:
-    if _sop_class(header) == MediaStorageDirectoryStorage:
-        raise NotIndexed(FileProblem.DICOMDIR)
-    values = {name: convert(_Element(header, tag)) for name, (tag, convert) in _FIELDS.items()}
-    for name in ("sop_instance_uid", "series_instance_uid", "study_instance_uid"):
-        if not values[name]:
-            raise NotIndexed(FileProblem.MISSING_UID, name)
-    return Instance(
-        path=file.path,
-        size_bytes=file.size_bytes,
-        mtime_ns=file.mtime_ns,
-        transfer_syntax_uid=str(header.file_meta.get("TransferSyntaxUID", "")),
-        **values,
-    )
+def require_dicom(head: bytes) -> None:
+    """Tell DICOM from other files by their first 132 bytes.
 
-
-def _require_dicom(head: bytes) -> None:
+    Raises:
+        NotIndexed: the file is empty or no DICOM.
+    """
     if not head:
         raise NotIndexed(FileProblem.EMPTY)
     if head[128:132] != b"DICM" and head[:2] not in _OPENING_GROUPS:
         raise NotIndexed(FileProblem.NOT_DICOM)
 
 
-def _sop_class(header: pydicom.FileDataset) -> str:
-    in_meta = header.file_meta.get("MediaStorageSOPClassUID", "")
-    return str(in_meta) or _text(_Element(header, _tag("SOPClassUID")))
+def _raw_header(header: pydicom.FileDataset) -> RawHeader:
+    _, little_endian = header.original_encoding
+    return RawHeader(
+        transfer_syntax_uid=str(header.file_meta.get("TransferSyntaxUID", "")),
+        media_storage_sop_class_uid=str(header.file_meta.get("MediaStorageSOPClassUID", "")),
+        encodings=encodings_of(header),
+        values=tuple(_value(header, tag) for tag in FIELD_TAGS),
+        little_endian=little_endian is not False,
+    )
 
 
-@dataclass(frozen=True, slots=True)
-class _Element:
-    """One header element, its value still as the bytes of the file."""
-
-    header: pydicom.FileDataset
-    tag: BaseTag
-
-    @property
-    def raw(self) -> RawDataElement | None:
-        if self.tag not in self.header:
-            return None
-        element = self.header.get_item(self.tag)
-        return element if isinstance(element, RawDataElement) else None
-
-    def strings(self) -> list[str]:
-        """Split the value at the backslash; padding stripped, decoded by SpecificCharacterSet (0008,0005)."""
-        raw = self.raw
-        if raw is None or not raw.value:
-            return []
-        named = self.header.get("SpecificCharacterSet") or "ISO_IR 6"
-        text = charset.decode_bytes(raw.value, charset.convert_encodings(named), set())
-        return [part.strip(" \0\t\r\n") for part in text.split("\\")]
+def _value(header: pydicom.FileDataset, tag: BaseTag) -> bytes | None:
+    """Return the bytes of an element; None where absent or a sequence."""
+    element = header.get_item(tag, keep_deferred=True) if tag in header else None
+    return element.value or b"" if isinstance(element, RawDataElement) else None
 
 
-def _text(element: _Element) -> str:
-    return "\\".join(element.strings())
+def instance_of(file: FoundFile, raw: RawHeader, values: tuple[Any, ...]) -> Instance:
+    """Place a file by its converted header values.
+
+    Raises:
+        NotIndexed: it is a DICOMDIR, or lacks a UID.
+    """
+    sop_class, *uids = values[:_UID_COUNT]
+    if (raw.media_storage_sop_class_uid or sop_class) == MediaStorageDirectoryStorage:
+        raise NotIndexed(FileProblem.DICOMDIR)
+    for name, uid in zip(FIELD_NAMES[1:_UID_COUNT], uids, strict=True):
+        if not uid:
+            raise NotIndexed(FileProblem.MISSING_UID, name)
+    return Instance(file.path, file.size_bytes, file.mtime_ns, raw.transfer_syntax_uid, *values)
 
 
-def _text_or_none(element: _Element) -> str | None:
-    return None if element.raw is None else _text(element)
-
-
-def _texts(element: _Element) -> tuple[str, ...]:
-    return tuple(element.strings())
-
-
-def _numbers(element: _Element) -> tuple[float, ...] | None:
-    try:
-        numbers = tuple(float(part) for part in element.strings())
-    except ValueError:
-        return None
-    return numbers if numbers and all(math.isfinite(number) for number in numbers) else None
-
-
-def _number(element: _Element) -> float | None:
-    numbers = _numbers(element)
-    return None if numbers is None else numbers[0]
-
-
-def _vector(length: int) -> Callable[[_Element], tuple[float, ...] | None]:
-    def convert(element: _Element) -> tuple[float, ...] | None:
-        numbers = _numbers(element)
-        return numbers if numbers is not None and len(numbers) == length else None
-
-    return convert
-
-
-def _integer(element: _Element) -> int | None:
-    number = _number(element)
-    return int(number) if number is not None and number == int(number) else None
-
-
-def _unsigned_short(element: _Element) -> int | None:
-    raw = element.raw
-    if raw is None or not isinstance(raw.value, bytes) or len(raw.value) < 2:
-        return None
-    return int.from_bytes(raw.value[:2], "little" if raw.is_little_endian else "big")
-
-
-def _date(element: _Element) -> date | None:
-    digits = _text(element).replace(".", "").replace("-", "")  # ACR-NEMA wrote 1997.04.24
-    try:
-        return date.fromisoformat(digits[:8]) if len(digits) >= 8 else None
-    except ValueError:
-        return None
-
-
-# AS (PS3.5 6.2): three digits and a unit.
-_AGE_UNITS_PER_YEAR: Final = {"D": 365.25, "W": 365.25 / 7, "M": 12.0, "Y": 1.0}
-
-
-def _age_years(element: _Element) -> float | None:
-    text = _text(element).upper()
-    number, unit = (text, "Y") if text.isdigit() else (text[:-1], text[-1:])
-    if not number.isdigit() or unit not in _AGE_UNITS_PER_YEAR or int(number) == 0:
-        return None
-    return int(number) / _AGE_UNITS_PER_YEAR[unit]
-
-
-def _sex(element: _Element) -> str:
-    sex = _text(element).upper()[:1]
-    return sex if sex in ("F", "M", "O") else ""
-
-
-_CONVERSIONS: Final[dict[str, tuple[str, Callable[[_Element], Any]]]] = {
-    "sop_class_uid": ("SOPClassUID", _text),
-    "sop_instance_uid": ("SOPInstanceUID", _text),
-    "series_instance_uid": ("SeriesInstanceUID", _text),
-    "study_instance_uid": ("StudyInstanceUID", _text),
-    "modality": ("Modality", _text),
-    "patient_id": ("PatientID", _text),
-    "issuer_of_patient_id": ("IssuerOfPatientID", _text),
-    "patient_sex": ("PatientSex", _sex),
-    "patient_birth_date": ("PatientBirthDate", _date),
-    "patient_age_years": ("PatientAge", _age_years),
-    "study_date": ("StudyDate", _date),
-    "accession_number": ("AccessionNumber", _text),
-    "study_description": ("StudyDescription", _text),
-    "series_description": ("SeriesDescription", _text),
-    "series_number": ("SeriesNumber", _integer),
-    "protocol_name": ("ProtocolName", _text),
-    "body_part_examined": ("BodyPartExamined", _text),
-    "manufacturer": ("Manufacturer", _text),
-    "manufacturer_model_name": ("ManufacturerModelName", _text),
-    "station_name": ("StationName", _text),
-    "institution_name": ("InstitutionName", _text),
-    "patient_position": ("PatientPosition", _text),
-    "image_type": ("ImageType", _texts),
-    "acquisition_number": ("AcquisitionNumber", _integer),
-    "acquisition_time": ("AcquisitionTime", _text),
-    "contrast_bolus_agent": ("ContrastBolusAgent", _text_or_none),
-    "convolution_kernel": ("ConvolutionKernel", _text),
-    "kvp_kv": ("KVP", _number),
-    "x_ray_tube_current_ma": ("XRayTubeCurrent", _number),
-    "gantry_detector_tilt_deg": ("GantryDetectorTilt", _number),
-    "instance_number": ("InstanceNumber", _integer),
-    "image_position_patient": ("ImagePositionPatient", _vector(3)),
-    "image_orientation_patient": ("ImageOrientationPatient", _vector(6)),
-    "pixel_spacing_mm": ("PixelSpacing", _vector(2)),
-    "slice_thickness_mm": ("SliceThickness", _number),
-    "rows": ("Rows", _unsigned_short),
-    "columns": ("Columns", _unsigned_short),
-    "number_of_frames": ("NumberOfFrames", _integer),
-    "samples_per_pixel": ("SamplesPerPixel", _unsigned_short),
-    "bits_allocated": ("BitsAllocated", _unsigned_short),
-    "rescale_slope": ("RescaleSlope", _number),
-    "rescale_intercept": ("RescaleIntercept", _number),
-    "rescale_type": ("RescaleType", _text),
-}
-
-
-def _tag(keyword: str) -> BaseTag:
-    number = tag_for_keyword(keyword)
-    if number is None:
-        raise KeyError(keyword)
-    return Tag(number)
-
-
-_FIELDS: Final = {name: (_tag(keyword), convert) for name, (keyword, convert) in _CONVERSIONS.items()}
-_TAGS: Final[list[Any]] = [_tag("SpecificCharacterSet"), *(tag for tag, _ in _FIELDS.values())]
-assert set(_CONVERSIONS) | {"path", "size_bytes", "mtime_ns", "transfer_syntax_uid"} == {
-    field.name for field in fields(Instance)
-}
+# The UIDs stand first: SOP class, SOP instance, series, study.
+_UID_COUNT: Final = 4
 
 
 def displayable(path: Path) -> str:
