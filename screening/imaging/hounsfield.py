@@ -16,6 +16,7 @@ from pydicom.errors import BytesLengthException, InvalidDicomError
 from screening.archive.index import Instance, Series
 from screening.errors import Excluded, Exclusion
 from screening.imaging.geometry import SliceStack, stack_slices
+from screening.imaging.plausibility import AIR_RANGE_HU, DENSEST_BONE_HU, refuse_implausible
 
 AIR_HU = -1000
 FLOOR_HU = -1024  # lower end of the 12-bit CT scale; what lies below is padding
@@ -43,6 +44,10 @@ JPEG_FAMILY_PREFIX = "1.2.840.10008.1.2.4."
 PIXEL_DATA_TAG = b"\xe0\x7f\x10\x00"
 JPEG_END_MARKER = b"\xff\xd9"  # EOI of JPEG and JPEG-LS, EOC of JPEG 2000
 
+READ_LATER = (
+    "PixelData", "LossyImageCompression", "PixelPaddingValue", "PixelPaddingRangeLimit", "BitsStored", "HighBit",
+)  # fmt: skip
+
 # RescaleType (0028,1054), PS3.3 C.11.1.1.2: absent means HU, US is "unspecified" and common in CT
 HOUNSFIELD_TYPES = frozenset({"HU", "US", ""})
 
@@ -60,15 +65,6 @@ DECODING_ERRORS = (
     struct.error,  # file ends inside an element's head
     zlib.error,  # damaged deflated stream
 )
-
-# Plausibility of a whole CT of a trunk; shares of all voxels, loose enough for small patients and lung bases.
-MINIMUM_AIR_SHARE = 0.001
-MINIMUM_SOFT_TISSUE_SHARE = 0.03
-MAXIMUM_DENSE_SHARE = 0.03
-AIR_RANGE_HU = (FLOOR_HU, -900)
-SOFT_TISSUE_RANGE_HU = (-200, 200)
-DENSEST_BONE_HU = 1800  # cortical bone reaches about 1800; beyond is metal
-SAMPLING_STEP_PX = 4  # plausibility looks at every fourth row and column
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +111,7 @@ def read_volume(series: Series) -> Volume:
     hu = np.empty(stack.shape, dtype=np.int16)
     for i, instance in enumerate(stack.instances):
         hu[i] = read_slice_hu(instance)
-    _refuse_implausible(hu)
+    refuse_implausible(hu)
     return _canonical(hu, stack)
 
 
@@ -144,24 +140,25 @@ def read_slice_hu(instance: Instance) -> NDArray[np.int16]:
     stored = _decode(dataset, instance)
     slope, intercept = np.float32(instance.rescale_slope or 0), np.float32(instance.rescale_intercept or 0)
     hu: NDArray[np.float32] = stored.astype(np.float32) * slope + intercept
-    padded = _padding(stored, dataset)
+    padded = _padding(stored, hu, dataset)
     if padded is not None:
         hu[padded] = FLOOR_HU
     return np.rint(np.clip(hu, FLOOR_HU, CEILING_HU)).astype(np.int16)
 
 
 def _read_dataset(instance: Instance) -> FileDataset:
-    """Parse the file again, this time with its pixels."""
+    """Parse the file again, this time with its pixels; every element that is needed later is converted here."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             dataset = pydicom.dcmread(instance.path, force=True)
-            has_pixels = "PixelData" in dataset
+            found = {keyword: dataset.get(keyword) for keyword in READ_LATER}
     except DECODING_ERRORS as error:
         raise Excluded(Exclusion.UNDECODABLE, f"file cannot be parsed ({type(error).__name__})") from error
+    has_pixels = "PixelData" in dataset
     if not has_pixels and PIXEL_DATA_TAG in instance.path.read_bytes():  # pydicom drops an element cut by the end
         raise Excluded(Exclusion.UNDECODABLE, "file ends inside its pixel data")
-    if not has_pixels or not dataset["PixelData"].value:
+    if not has_pixels or not found["PixelData"]:
         raise Excluded(Exclusion.NO_PIXELS, "no PixelData")
     if "TransferSyntaxUID" not in dataset.file_meta:
         dataset.file_meta.TransferSyntaxUID = uid.UID(instance.transfer_syntax_uid or uid.ImplicitVRLittleEndian)
@@ -181,12 +178,14 @@ def _refuse_lossy_history(dataset: FileDataset, transfer_syntax_uid: str) -> Non
 
 def _decode(dataset: FileDataset, instance: Instance) -> NDArray[np.integer]:
     """Decode the stored values (rows, columns) without rescaling."""
-    if dataset.file_meta.TransferSyntaxUID.startswith(JPEG_FAMILY_PREFIX):
+    _refuse_shifted_bits(dataset)
+    syntax = uid.UID(str(dataset.file_meta.TransferSyntaxUID))
+    if syntax.startswith(JPEG_FAMILY_PREFIX):
         _refuse_cut_codestream(dataset)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            dataset.pixel_array_options(decoding_plugin=DECODERS.get(dataset.file_meta.TransferSyntaxUID, ""))
+            dataset.pixel_array_options(decoding_plugin=DECODERS.get(syntax, ""))
             stored = dataset.pixel_array
     except DECODING_ERRORS as error:
         detail = f"{type(error).__name__} in transfer syntax {instance.transfer_syntax_uid}"
@@ -196,14 +195,24 @@ def _decode(dataset: FileDataset, instance: Instance) -> NDArray[np.integer]:
     return stored
 
 
+def _refuse_shifted_bits(dataset: FileDataset) -> None:
+    """Refuse values that do not end at the lowest bit (ACR-NEMA; PS3.5 8.1.1 wants HighBit = BitsStored - 1)."""
+    high, stored = dataset.get("HighBit"), dataset.get("BitsStored")
+    if isinstance(high, int) and isinstance(stored, int) and high != stored - 1:
+        raise Excluded(Exclusion.UNDECODABLE, f"high bit {high} of {stored} bits stored")
+
+
 def _refuse_cut_codestream(dataset: FileDataset) -> None:
     """Refuse a compressed picture that ends early: some decoders fill the rest with grey and say nothing."""
     if JPEG_END_MARKER not in dataset.PixelData[-16:]:
         raise Excluded(Exclusion.UNDECODABLE, "compressed picture ends before its end marker")
 
 
-def _padding(stored: NDArray[np.integer], dataset: FileDataset) -> NDArray[np.bool_] | None:
-    """Voxels that PixelPaddingValue (to PixelPaddingRangeLimit) declares empty, PS3.3 C.7.5.1.1.2."""
+def _padding(stored: NDArray[np.integer], hu: NDArray[np.float32], dataset: FileDataset) -> NDArray[np.bool_] | None:
+    """Voxels that PixelPaddingValue (to PixelPaddingRangeLimit) declares empty, PS3.3 C.7.5.1.1.2.
+
+    A value that tissue can have, and that no voxel at the edge of the picture has, pads nothing in it.
+    """
     bounds = [dataset.get(keyword) for keyword in ("PixelPaddingValue", "PixelPaddingRangeLimit")]
     numbers = [bound for bound in bounds if isinstance(bound, int)]
     if not numbers:
@@ -211,21 +220,10 @@ def _padding(stored: NDArray[np.integer], dataset: FileDataset) -> NDArray[np.bo
     # -2000 is often written as 63536: read it with the signedness of the pixels
     as_stored = np.array(numbers).astype(np.int64).astype(stored.dtype)
     padded: NDArray[np.bool_] = (stored >= as_stored.min()) & (stored <= as_stored.max())
+    at_edge = padded[[0, -1]].any() or padded[:, [0, -1]].any()
+    if not at_edge and np.any((hu[padded] > AIR_RANGE_HU[1]) & (hu[padded] < DENSEST_BONE_HU)):
+        return None
     return padded
-
-
-def _refuse_implausible(hu: NDArray[np.int16]) -> None:
-    """Refuse what cannot be the HU of a trunk: wrong rescale, signedness or byte order, a decoder gone astray."""
-    sample = hu[:, ::SAMPLING_STEP_PX, ::SAMPLING_STEP_PX]
-    blank = int(np.sum(sample.max(axis=(1, 2)) == sample.min(axis=(1, 2))))
-    if blank:
-        raise Excluded(Exclusion.IMPLAUSIBLE_HU, f"{blank} of {len(hu)} slices are blank")
-    air = float(np.mean((sample >= AIR_RANGE_HU[0]) & (sample <= AIR_RANGE_HU[1])))
-    soft = float(np.mean((sample >= SOFT_TISSUE_RANGE_HU[0]) & (sample <= SOFT_TISSUE_RANGE_HU[1])))
-    dense_by_slice = np.mean(sample > DENSEST_BONE_HU, axis=(1, 2))
-    facts = f"air {air:.1%}, soft tissue {soft:.1%}, over {DENSEST_BONE_HU} HU {dense_by_slice.max():.1%}"
-    if air < MINIMUM_AIR_SHARE or soft < MINIMUM_SOFT_TISSUE_SHARE or dense_by_slice.max() > MAXIMUM_DENSE_SHARE:
-        raise Excluded(Exclusion.IMPLAUSIBLE_HU, facts)
 
 
 def _canonical(hu: NDArray[np.int16], stack: SliceStack) -> Volume:

@@ -145,14 +145,22 @@ def test_stored_values_are_rescaled_slice_by_slice(tmp_path):
 def test_padding_and_values_outside_the_circle_become_air(tmp_path):
     picture = hu_at(stack()[2])
     picture[:3] = -2000
-    picture[3, 10:20] = 500
+    picture[3, :20] = 500
     path = slice_file(tmp_path, 1, stack()[2], PixelData=picture.tobytes(), PixelPaddingValue=500)
 
     hu = read_slice_hu(read_header(found(path)))
 
     assert np.all(hu[:3] == -1024)
-    assert np.all(hu[3, 10:20] == -1024)
+    assert np.all(hu[3, :20] == -1024)
     assert_array_equal(hu[4:], picture[4:])
+
+
+def test_a_padding_value_that_only_tissue_has_pads_nothing(tmp_path):
+    picture = hu_at(stack()[2])
+    path = slice_file(tmp_path, 1, stack()[2], PixelData=picture.tobytes(), PixelPaddingValue=0)
+
+    assert np.any(picture == 0)
+    assert_array_equal(read_slice_hu(read_header(found(path))), picture)
 
 
 def test_padding_range_is_honoured(tmp_path):
@@ -163,6 +171,50 @@ def test_padding_range_is_honoured(tmp_path):
     )
 
     assert np.all(read_slice_hu(read_header(found(path)))[:3] == -1024)
+
+
+TWELVE_BITS = {"BitsStored": 12, "HighBit": 11}
+
+
+def test_twelve_bits_without_their_sign_extended_are_still_signed(tmp_path):
+    picture = hu_at(stack()[2])
+    path = slice_file(
+        tmp_path, 1, stack()[2], PixelData=(picture & 0x0FFF).tobytes(), PixelRepresentation=1, **TWELVE_BITS
+    )
+
+    assert_array_equal(read_slice_hu(read_header(found(path))), picture)
+
+
+def test_an_overlay_in_the_unused_bits_is_not_part_of_the_values(tmp_path):
+    picture = hu_at(stack()[2])
+    with_overlay = (picture + 1024).astype(np.uint16) | np.uint16(0x8000)
+    path = slice_file(
+        tmp_path,
+        1,
+        stack()[2],
+        PixelData=with_overlay.tobytes(),
+        PixelRepresentation=0,
+        RescaleIntercept="-1024",
+        **TWELVE_BITS,
+    )
+
+    assert_array_equal(read_slice_hu(read_header(found(path))), picture)
+
+
+CONTRADICTIONS = {
+    "values that do not end at the lowest bit": {"BitsStored": 12, "HighBit": 15},
+    "more bits stored than allocated": {"BitsStored": 17, "HighBit": 16},
+    "bits of no byte": {"BitsAllocated": 12, "BitsStored": 12, "HighBit": 11},
+    "fewer bits than there are": {"BitsAllocated": 32, "BitsStored": 32, "HighBit": 31},
+    "more rows than there are": {"Rows": SHAPE[1] + 1},
+    "no sign": {"PixelRepresentation": None},
+    "a sign of its own": {"PixelRepresentation": 7},
+}
+
+
+@pytest.mark.parametrize("elements", CONTRADICTIONS.values(), ids=CONTRADICTIONS.keys())
+def test_a_header_that_contradicts_its_picture_is_undecodable(tmp_path, elements):
+    assert reason(series_of(tmp_path, **elements)) is Exclusion.UNDECODABLE
 
 
 COMPRESSED = {"JPEG-LS": JPEGLSLossless, "JPEG 2000": JPEG2000Lossless, "RLE": RLELossless}
@@ -372,6 +424,14 @@ def test_a_cut_compressed_file_is_undecodable(tmp_path, syntax):
         read_slice_hu(instance)
 
     assert raised.value.reason is Exclusion.UNDECODABLE
+
+
+def test_pixel_data_of_an_unknown_kind_is_undecodable(tmp_path):
+    given = series_of(tmp_path)
+    path = given.instances[1].path
+    path.write_bytes(path.read_bytes().replace(b"\xe0\x7f\x10\x00OW", b"\xe0\x7f\x10\x00MB"))
+
+    assert reason(given) is Exclusion.UNDECODABLE
 
 
 def test_a_file_that_vanished_is_a_failure_not_an_exclusion(tmp_path):
