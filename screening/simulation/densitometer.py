@@ -13,6 +13,7 @@ from screening.simulation.body import body_depths, body_share, cancellous_mg
 from screening.simulation.cohort import MG_CM3_PER_HU, Patient, Stream
 from screening.simulation.findings import IMPLANTS
 from screening.simulation.lattice import Frame, Sampling, sampling
+from screening.simulation.pathology import without_implants
 from screening.simulation.spine import render_spine
 from screening.simulation.vertebrae import MEASURED_LEVELS, Spine, VertebraShape
 from screening.simulation.vessels import Calcium
@@ -37,7 +38,7 @@ class LevelTruth:
     depth_mm: float  # outer antero-posterior depth at mid-height
     area_cm2: float  # projected
     mineral_g: float
-    assessable: bool  # without cement or screws, which a densitometer cannot tell from bone
+    assessable: bool  # free of cement and screws
 
     @property
     def bmd_g_cm2(self) -> float:
@@ -71,14 +72,14 @@ class DxaReading:
 
 
 def measure_levels(spine: Spine, calcium: Calcium) -> tuple[LevelTruth, ...]:
-    """Project L1-L4."""
-    return tuple(_measure(spine, spine.level(name), calcium) for name in MEASURED_LEVELS)
+    """Project L1-L4 as they were before screws and cement, which hide a level from a densitometer."""
+    bone = without_implants(spine)
+    return tuple(_measure(bone, bone.level(name), calcium) for name in MEASURED_LEVELS)
 
 
 def areal_bmd_g_cm2(levels: tuple[LevelTruth, ...]) -> float:
-    """Mineral over area of all assessable levels together, as a densitometer reports L1-L4 (ISCD 2019)."""
-    counted = [level for level in levels if level.assessable]
-    return sum(level.mineral_g for level in counted) / sum(level.area_cm2 for level in counted)
+    """Mineral over area of all levels together, as a densitometer reports L1-L4."""
+    return sum(level.mineral_g for level in levels) / sum(level.area_cm2 for level in levels)
 
 
 def read_dxa(patient: Patient, bmd_true_g_cm2: float, densitometer: Densitometer = HOLOGIC) -> DxaReading:

@@ -2,6 +2,10 @@
 
     python -m screening.simulation.pairs --patients 480 --seed 2020 --institution 1 --output pairs.npz
 
+With `--sites` the patients are dealt to as many hospitals of the institution. They have the same models of scanners, but
+machines of their own, with other errors of calibration; a network trained at one hospital would learn its errors too.
+Crops are of levels without screws or cement; the labels are those of the bone before these were put in.
+
 All crops of a patient come from one examination on a scanner of the institution, at the 5 mm (or the series' own
 thickness, if that is more) that the product feeds the network. The institutions share no scanner. The DXA is on the
 Hologic scale at both of them.
@@ -121,6 +125,7 @@ def training_pairs(
     seed: int,
     institution: int,
     first: int = 1,
+    sites: int = 1,
     processes: int = 1,
     contours: bool = False,
     progress: Callable[[int], None] | None = None,
@@ -132,6 +137,7 @@ def training_pairs(
         seed: of everything.
         institution: whose people and scanners.
         first: number of the first patient.
+        sites: hospitals that the patients are dealt to; their seeds follow `seed`.
         processes: that render at the same time; the pairs are the same for any number.
         contours: let the contour reader measure each body; it takes five times as long as rendering.
         progress: called with each number done.
@@ -140,7 +146,7 @@ def training_pairs(
     parts = []
     with _rendering(processes) as render:
         for number, part in zip(
-            numbers, render(partial(_patient_pairs, seed, institution, contours), numbers), strict=True
+            numbers, render(partial(_patient_pairs, seed, sites, institution, contours), numbers), strict=True
         ):
             parts.append(part)
             if progress is not None:
@@ -158,8 +164,8 @@ def _rendering(processes: int) -> Iterator[Callable[[Callable[[int], Pairs], Ite
         yield pool.map
 
 
-def _patient_pairs(seed: int, institution: int, contours: bool, number: int) -> Pairs:
-    patient = draw_patient(seed, institution, number)
+def _patient_pairs(seed: int, sites: int, institution: int, contours: bool, number: int) -> Pairs:
+    patient = draw_patient(seed + (number - 1) % sites, institution, number)
     anatomy = draw_anatomy(patient)
     truths = measure_levels(anatomy.spine, anatomy.vessels.calcium)
     rng = patient.rng(Stream.CROPS)
@@ -269,6 +275,7 @@ def _arguments(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--patients", type=_positive, required=True, help="how many")
     parser.add_argument("--seed", type=int, required=True)
     parser.add_argument("--institution", type=int, choices=sorted(INSTITUTIONS), default=1)
+    parser.add_argument("--sites", type=_positive, default=1, help="hospitals that the patients are dealt to (1)")
     parser.add_argument("--first", type=_positive, default=1, help="number of the first patient")
     parser.add_argument("--output", type=Path, required=True, help="the .npz file to write")
     parser.add_argument("--contours", action="store_true", help="measure every body with the contour reader too (slow)")
@@ -305,6 +312,7 @@ def main(argv: list[str] | None = None) -> int:
         seed=chosen.seed,
         institution=chosen.institution,
         first=chosen.first,
+        sites=chosen.sites,
         processes=min(chosen.processes, chosen.patients),
         contours=chosen.contours,
         progress=report,

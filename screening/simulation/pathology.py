@@ -41,6 +41,11 @@ def with_findings(patient: Patient, spine: Spine) -> Spine:
     return _with(spine, (_named(v, Finding.BONE_ISLAND) for v in spine.vertebrae if v.islands))
 
 
+def without_implants(spine: Spine) -> Spine:
+    """Return the bone as it was before cement and screws; the findings still name them."""
+    return replace(spine, instrumented=(), vertebrae=tuple(replace(v, cement=None) for v in spine.vertebrae))
+
+
 def _named(vertebra: VertebraShape, finding: Finding) -> VertebraShape:
     """Add a finding once, however often it is there."""
     return vertebra if finding in vertebra.findings else replace(vertebra, findings=(*vertebra.findings, finding))

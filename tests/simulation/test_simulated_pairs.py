@@ -115,6 +115,14 @@ def test_the_contour_reader_measures_bodies_where_it_is_asked_to(pairs):
     assert np.abs(read.contour_depth_mm[body] - read.depth_mm[body]).max() < 6.0
 
 
+def test_patients_are_dealt_to_hospitals_with_machines_of_their_own(pairs):
+    dealt = training_pairs(patients=2, seed=5, institution=1, first=7, sites=2)
+    elsewhere = training_pairs(patients=1, seed=6, institution=1, first=8)
+
+    assert np.array_equal(dealt.crops_hu[dealt.patient == 7], pairs.crops_hu[pairs.patient == 7])
+    assert np.array_equal(dealt.crops_hu[dealt.patient == 8], elsewhere.crops_hu)
+
+
 def test_another_seed_makes_other_patients(pairs):
     other = training_pairs(patients=1, seed=6, institution=1, first=12)
 
