@@ -2,8 +2,8 @@
 
     python -m screening.simulation.pairs --patients 480 --seed 2020 --institution 1 --output pairs.npz
 
-With `--sites` the patients are dealt to as many hospitals of the institution. They have the same models of scanners, but
-machines of their own, with other errors of calibration; a network trained at one hospital would learn its errors too.
+With `--sites` the patients are dealt to as many hospitals of the institution. These have the same models of scanners,
+but machines of their own, with other errors of calibration; trained at one, a network would learn its errors too.
 Crops are of levels without screws or cement; the labels are those of the bone before these were put in.
 
 All crops of a patient come from one examination on a scanner of the institution, at the 5 mm (or the series' own
@@ -19,50 +19,25 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.random import Generator
 from numpy.typing import NDArray
 
-from screening.imaging.attenuation import measure_trabecular
-from screening.imaging.hounsfield import Volume
-from screening.imaging.lumbar import Vertebra
-from screening.imaging.model_input import kvp_scale, scale_to_120_kv
-from screening.simulation.anatomy import Anatomy, draw_anatomy, enhance, render_slab
-from screening.simulation.cohort import INSTITUTIONS, Patient, Stream, draw_patient
+from screening.simulation.anatomy import draw_anatomy
+from screening.simulation.cohort import INSTITUTIONS, Stream, draw_patient
+from screening.simulation.crops import examine, region_of_interest, render_crop, trace
 from screening.simulation.densitometer import areal_bmd_g_cm2, measure_levels, read_dxa
-from screening.simulation.scanner import (
-    HU_LIMITS,
-    Protocol,
-    blur,
-    calibrated,
-    draw_protocol,
-    effective_diameter_mm,
-    expose,
-    noise_map,
-    noise_tiles,
-    shifted,
-    streaks,
-)
-from screening.simulation.vertebrae import MEASURED_LEVELS, Floats
+from screening.simulation.scanner import effective_diameter_mm
+from screening.simulation.vertebrae import MEASURED_LEVELS
 
 logger = logging.getLogger("screening.simulation.pairs")
 
-CROP_PX, PIXEL_MM = 96, 1.25
 BODIES_PER_PATIENT = 12  # spread over the levels without cement or screws
 DISCS_PER_PATIENT = 3
-BODY_REACH_MM = 8.0
-JITTER_SD_MM = 2.0  # of the body centre a localiser reports
-SLAB_MM = 5.0  # mean of thinner slices; a thicker one is used as it is (imaging/model_input.py)
-MATRIX = 512  # of the examination the crops are cut from
-FINE = 2  # noise is made on pixels of 1.25 / 2 mm, near those of a scanner, and averaged as a crop averages them
-TILES = 3
-ROI_HALF_MM = (8.0, 12.0)  # antero-posterior and lateral: the ellipse a reader would lay into the body
-BRIGHT_VESSELS = 0.1  # share of patients whose vessels and kidneys carry contrast; their bone is left as it is
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,16 +71,6 @@ class Pairs:
         with partial_path.open("wb") as file:
             np.savez_compressed(file, **{name: getattr(self, name) for name in self.__dataclass_fields__})
         partial_path.replace(path)
-
-
-@dataclass(frozen=True, slots=True)
-class Examination:
-    """One patient as one scanner saw them."""
-
-    patient: Patient
-    anatomy: Anatomy
-    protocol: Protocol
-    tiles: Floats  # (TILES, FINE * 96, FINE * 96) noise of SD 1 before crops average it
 
 
 def load_pairs(path: Path) -> Pairs:
@@ -169,16 +134,16 @@ def _patient_pairs(seed: int, sites: int, institution: int, contours: bool, numb
     anatomy = draw_anatomy(patient)
     truths = measure_levels(anatomy.spine, anatomy.vessels.calcium)
     rng = patient.rng(Stream.CROPS)
-    examination = _examine(patient, anatomy, rng)
+    examination = examine(patient, anatomy, rng)
     protocol = examination.protocol
     assessable = [i for i, truth in enumerate(truths) if truth.assessable]
     places = [(int(i), True) for i in np.sort(np.resize(assessable, BODIES_PER_PATIENT))]
     places += [(int(i), False) for i in rng.choice(assessable, DISCS_PER_PATIENT)]
-    crops = np.stack([_render_crop(examination, MEASURED_LEVELS[i], is_body, rng) for i, is_body in places])
+    crops = np.stack([render_crop(examination, MEASURED_LEVELS[i], is_body, rng) for i, is_body in places])
     of_level = [truths[i] for i, _ in places]
     is_body = np.array([body for _, body in places])
     outlines = [
-        _trace(crop) if body and contours else (np.nan, np.nan) for crop, body in zip(crops, is_body, strict=True)
+        trace(crop) if body and contours else (np.nan, np.nan) for crop, body in zip(crops, is_body, strict=True)
     ]
     bmd_true = areal_bmd_g_cm2(truths)
 
@@ -203,69 +168,10 @@ def _patient_pairs(seed: int, sites: int, institution: int, contours: bool, numb
         effective_diameter_mm=same(effective_diameter_mm(patient)),
         age_years=same(patient.age_years),
         sex=same(patient.sex),
-        roi_hu=np.where(is_body, crops[:, _ellipse()].mean(axis=1), np.nan).astype(np.float32),
+        roi_hu=np.where(is_body, crops[:, region_of_interest()].mean(axis=1), np.nan).astype(np.float32),
         contour_hu=np.array([hu for hu, _ in outlines], np.float32),
         contour_depth_mm=np.array([depth for _, depth in outlines], np.float32),
     )
-
-
-def _examine(patient: Patient, anatomy: Anatomy, rng: Generator) -> Examination:
-    """Choose scanner and settings, and with some patients contrast in the vessels."""
-    protocol = draw_protocol(patient, anatomy, MATRIX)
-    if rng.random() < BRIGHT_VESSELS:
-        anatomy = replace(anatomy, torso=enhance(anatomy, rng).torso)
-    tiles = noise_tiles(FINE * CROP_PX, protocol.kernel.grain_mm * FINE / PIXEL_MM, rng, TILES)
-    return Examination(patient, anatomy, protocol, tiles)
-
-
-def _render_crop(examination: Examination, level: str, is_body: bool, rng: Generator) -> Floats:
-    """Cut one slab (96, 96) around a body or through the disc below it, 120 kVp equivalents."""
-    protocol, vertebra = examination.protocol, examination.anatomy.spine.level(level)
-    gap = 0.5 * vertebra.height_mm
-    along = rng.uniform(-BODY_REACH_MM, BODY_REACH_MM) if is_body else -gap - rng.uniform(1.5, 5.5)
-    centre = np.asarray(vertebra.centre_mm) + along * vertebra.axes[2]
-    x, y = (middle + rng.normal(0.0, JITTER_SD_MM) + _steps_mm() for middle in centre[:2])
-    slab = render_slab(examination.anatomy, x, y, float(centre[2]), max(SLAB_MM, protocol.thickness_mm))
-    exposed = expose(slab, protocol, examination.patient, PIXEL_MM)
-    # interpolating between native pixels blurs by the SD of a triangle as wide as two of them
-    kernel = replace(
-        protocol.kernel, blur_mm=float(np.hypot(protocol.kernel.blur_mm, protocol.pixel_mm / np.sqrt(6.0)))
-    )
-    rough = noise_map(x, y, protocol) * (protocol.noise_hu * kernel.noise) * _averaged(shifted(examination.tiles, rng))
-    rough = (rough + streaks(x, y, protocol, rng)) * np.float32(np.sqrt(min(protocol.thickness_mm / SLAB_MM, 1.0)))
-    seen = np.clip(calibrated(blur(exposed, kernel, PIXEL_MM) + rough, protocol), *HU_LIMITS)
-    return scale_to_120_kv(np.asarray(seen, np.float32), kvp_scale(protocol.kvp_kv).factor)
-
-
-def _steps_mm() -> NDArray[np.float64]:
-    return np.asarray((np.arange(CROP_PX) - (CROP_PX - 1) / 2.0) * PIXEL_MM)
-
-
-def _averaged(fine: Floats) -> Floats:
-    """Mean of FINE x FINE pixels."""
-    return np.asarray(fine.reshape(CROP_PX, FINE, CROP_PX, FINE).mean(axis=(1, 3)), np.float32)
-
-
-def _ellipse() -> NDArray[np.bool_]:
-    """Pixels (96, 96) of the region of interest in the middle of a crop."""
-    steps = _steps_mm()
-    return np.asarray((steps[:, None] / ROI_HALF_MM[0]) ** 2 + (steps[None, :] / ROI_HALF_MM[1]) ** 2 <= 1.0)
-
-
-def _trace(crop: Floats) -> tuple[float, float]:
-    """Read one crop with the product's contour reader: trabecular HU and body depth in mm."""
-    middle = (CROP_PX - 1) / 2.0 * PIXEL_MM
-    volume = Volume(
-        hu=np.rint(crop).astype(np.int16)[None],
-        spacing_mm=(SLAB_MM, PIXEL_MM, PIXEL_MM),
-        origin_mm=(0.0, 0.0, 0.0),
-        axes=np.eye(3)[::-1].copy(),
-        slice_thickness_mm=SLAB_MM,
-        kvp_kv=120.0,
-    )
-    half = SLAB_MM / 2.0
-    reading = measure_trabecular(volume, Vertebra("", (middle, middle, 0.0), half, -half, 1.0))
-    return reading.mean_hu, reading.body_depth_mm
 
 
 def _arguments(argv: list[str] | None) -> argparse.Namespace:
