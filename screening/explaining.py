@@ -14,7 +14,6 @@ from typing import Any, Final
 
 import duckdb
 
-from screening.archive.folder import walk
 from screening.archive.header import FoundFile, NotIndexed, read_header
 from screening.archive.index import Instance, Series, Study, age_at_study_years, series_of, unpack_study
 from screening.config import Settings
@@ -36,7 +35,7 @@ SERIES_COLUMNS: Final = (
 VERTEBRA_COLUMNS: Final = (
     "level", "confidence", "upper_z_mm", "lower_z_mm", "attenuation_hu", "attenuation_sd_hu", "attenuation_median_hu",
     "roi_area_mm2", "body_depth_mm", "anterior_height_mm", "middle_height_mm", "posterior_height_mm", "height_loss",
-    "metal_mm3", "attended_hu", "bmd_cnn", "used", "reason",
+    "metal_mm3", "dark_share", "attended_hu", "bmd_cnn", "used", "reason",
 )  # fmt: skip
 VALUE_COLUMNS: Final = (
     "bmd_cnn", "bmd_low", "bmd_high", "t_score", "yam_percent", "reference", "category", "osteoporosis_probability",
@@ -97,7 +96,8 @@ def explain_files(path: Path, reader: Reader) -> list[Explanation]:
     Raises:
         UserError: no file is part of a study.
     """
-    instances, problems = _headers([_found(path)] if path.is_file() else walk([path]))
+    files = [path] if path.is_file() else sorted(file for file in path.rglob("*") if file.is_file())
+    instances, problems = _headers(_found(file) for file in files)
     if not instances:
         reasons = ", ".join(f"{reason} {count}" for reason, count in sorted(problems.items())) or "no file at all"
         raise UserError(f"Found no DICOM image of a study in {path}: {reasons}.")

@@ -17,7 +17,15 @@ import numpy as np
 from screening.archive.index import Instance, Series, Study, age_at_study_years
 from screening.config import Settings
 from screening.errors import Excluded, Exclusion
-from screening.imaging.attenuation import TissueAnchors, contrast_facts, is_enhanced, measure_trabecular, tissue_anchors
+from screening.imaging.attenuation import (
+    TissueAnchors,
+    TrabecularReading,
+    contrast_facts,
+    is_enhanced,
+    measure_trabecular,
+    tissue_anchors,
+)
+from screening.imaging.body_quality import BodyQuality, judge_bodies
 from screening.imaging.eligibility import SeriesExclusion, judge_series
 from screening.imaging.evidence import AttentionMap, LevelEvidence, evidence_png
 from screening.imaging.hounsfield import Volume, read_volume
@@ -157,7 +165,12 @@ def _read_bone(found: _Found, predictor: Predictor, settings: Settings) -> Serie
     volume, spine = found.volume, found.spine
     reference = settings.prediction.reference_population()
     scale = kvp_scale(volume.kvp_kv)
-    read = [read_level(volume, vertebra, predictor, scale.factor) for vertebra in spine.vertebrae]
+    rois = [measure_trabecular(volume, vertebra) for vertebra in spine.vertebrae]
+    qualities = judge_bodies(volume, spine.vertebrae, rois)
+    read = [
+        read_level(volume, vertebra, roi, quality, predictor)
+        for vertebra, roi, quality in zip(spine.vertebrae, rois, qualities, strict=True)
+    ]
     levels = judged_levels([level for level, _ in read], reference)
     try:
         patient = patient_bmd(
@@ -184,14 +197,14 @@ def _read_bone(found: _Found, predictor: Predictor, settings: Settings) -> Serie
 
 
 def read_level(
-    volume: Volume, vertebra: Vertebra, predictor: Predictor, hu_scale: float
+    volume: Volume, vertebra: Vertebra, roi: TrabecularReading, quality: BodyQuality, predictor: Predictor
 ) -> tuple[LevelBmd, AttentionMap]:
-    """Read one vertebra with network and region of interest; keep where the network looked in the middle slab."""
-    cut = crops(volume, vertebra, predictor.facts.input_spec, hu_scale)
+    """Read one vertebra with the network; keep where it looked in the middle slab."""
+    cut = crops(volume, vertebra, predictor.facts.input_spec, kvp_scale(volume.kvp_kv).factor)
     predictions = predictor(cut.hu)
     middle = int(np.abs(cut.z_mm - vertebra.centre_mm[2]).argmin())
     looked = AttentionMap(predictions.attention[middle], cut.centre_mm[middle], cut.pixel_mm * cut.hu.shape[-1])
-    return level_bmd(vertebra, measure_trabecular(volume, vertebra), slabs_of(predictions, cut.z_mm)), looked
+    return level_bmd(vertebra, roi, quality, slabs_of(predictions, cut.z_mm)), looked
 
 
 def deciding_series(reading: StudyReading) -> SeriesDecision:

@@ -7,12 +7,11 @@ from datetime import datetime
 from pathlib import Path
 
 import pytest
-from dicom_files import ct_slice, write
+from dicom_files import ct_slice, found, write
 from rich.console import Console
 from roi_predictor import FACTS, RoiPredictor
 from typer.testing import CliRunner
 
-from screening.archive.folder import walk
 from screening.archive.header import read_header
 from screening.archive.index import Series, Study
 from screening.cli import app
@@ -34,6 +33,10 @@ MODEL = {
 }  # fmt: skip
 
 
+def files_of(folder: Path) -> list[Path]:
+    return [file for file in folder.rglob("*") if file.is_file()]
+
+
 @pytest.fixture(scope="module")
 def archive(simulated: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """One simulated study whose files may be taken away."""
@@ -52,7 +55,7 @@ def swept(archive: Path, tmp_path_factory: pytest.TempPathFactory) -> DatabaseFo
     """A published database that holds the study."""
     place = DatabaseFolder(tmp_path_factory.mktemp("swept"))
     place.create()
-    instances = tuple(read_header(file) for file in walk([archive]))
+    instances = tuple(read_header(found(file)) for file in files_of(archive))
     by_uid: dict[str, list] = {}
     for instance in instances:
         by_uid.setdefault(instance.series_instance_uid, []).append(instance)
@@ -75,7 +78,7 @@ def shown(explanation: Explanation) -> str:
 
 
 def test_every_series_has_a_decision_with_its_facts(archive: Path, explained: Explanation) -> None:
-    uids = {read_header(file).series_instance_uid for file in walk([archive])}
+    uids = {read_header(found(file)).series_instance_uid for file in files_of(archive)}
     (chosen,) = [series for series in explained.series if series["chosen"]]
 
     assert {series["series_instance_uid"] for series in explained.series} == uids

@@ -48,6 +48,7 @@ class TrabecularReading:
     area_mm2: float  # of the region of interest in its middle slice
     body_depth_mm: float  # outer antero-posterior depth of the body
     outline_mm: NDArray[np.float64]  # (n, 3) patient coordinates, region of interest in the middle slice
+    body_mm: NDArray[np.float64]  # (n, 3) patient coordinates, outer contour of the body in the middle slice
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +74,8 @@ def measure_trabecular(volume: Volume, vertebra: Vertebra) -> TrabecularReading:
         median_hu=float(np.median(voxels)),
         area_mm2=float(region.sum() * volume.spacing_mm[1] * volume.spacing_mm[2]),
         body_depth_mm=outline.depth_mm(),
-        outline_mm=_interior_outline_mm(volume, outline),
+        outline_mm=_patient_mm(volume, outline, _interior_outline(outline)),
+        body_mm=_patient_mm(volume, outline, outline.points()),
     )
 
 
@@ -121,11 +123,16 @@ def _posterior_limit_mm(outline: BodyOutline) -> float:
     return float(rows.min() + ANTERIOR_SHARE * (rows.max() - rows.min()))
 
 
-def _interior_outline_mm(volume: Volume, outline: BodyOutline) -> NDArray[np.float64]:
-    """Outline (n, 3) of the region of interest in patient coordinates."""
+def _interior_outline(outline: BodyOutline) -> NDArray[np.float64]:
+    """Outline (n, 2) of the region of interest in plane coordinates."""
     scale = np.maximum(1 - CORTEX_MARGIN_MM / outline.radii, 0.5)
-    plane = outline.origin + scale[:, None] * (outline.points() - outline.origin)
+    plane: NDArray[np.float64] = outline.origin + scale[:, None] * (outline.points() - outline.origin)
     plane[:, 0] = np.minimum(plane[:, 0], _posterior_limit_mm(outline))
+    return plane
+
+
+def _patient_mm(volume: Volume, outline: BodyOutline, plane: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Turn plane coordinates (n, 2) of the middle slice into patient coordinates (n, 3)."""
     slices = np.full((len(plane), 1), float(outline.plane))
     return volume.patient_mm(np.concatenate([slices, plane / volume.spacing_mm[1:]], axis=1))
 

@@ -11,6 +11,7 @@ from scipy.stats import norm
 
 from screening.errors import Excluded, Exclusion
 from screening.imaging.attenuation import TrabecularReading
+from screening.imaging.body_quality import BodyQuality
 from screening.imaging.lumbar import Vertebra
 from screening.prediction.inference import SlicePredictions
 from screening.prediction.tscore import (
@@ -43,6 +44,9 @@ class LevelProblem(StrEnum):
     """Why a vertebra does not enter the patient's value."""
 
     NOT_A_DXA_LEVEL = "not_a_dxa_level"
+    METAL = "metal_or_cement"
+    STREAKS = "streaks_or_gas"
+    HEIGHT_LOSS = "height_loss"
     UNCERTAIN_READING = "uncertain_reading"
     OUTLIER = "outlier"
 
@@ -76,6 +80,7 @@ class LevelBmd:
     bmd_g_cm2: float
     sd_g_cm2: float
     attended_hu: float
+    quality: BodyQuality
     problem: LevelProblem | None
 
 
@@ -108,13 +113,12 @@ def slabs_of(predictions: SlicePredictions, z_mm: NDArray[np.float64]) -> tuple[
     return tuple(SlabBmd(*(float(value) for value in row)) for row in zip(z_mm, *columns, strict=True))
 
 
-def level_bmd(vertebra: Vertebra, trabecular: TrabecularReading, slabs: Sequence[SlabBmd]) -> LevelBmd:
+def level_bmd(
+    vertebra: Vertebra, trabecular: TrabecularReading, quality: BodyQuality, slabs: Sequence[SlabBmd]
+) -> LevelBmd:
     """Take the robust mean of the slabs that the network is sure of; with none, of all, and the level is uncertain."""
     sure = [slab for slab in slabs if slab.sd_g_cm2 <= MAXIMUM_SLAB_SD_G_CM2]
     counted = sure or slabs
-    problem = None if sure else LevelProblem.UNCERTAIN_READING
-    if vertebra.level not in DXA_LEVELS:
-        problem = LevelProblem.NOT_A_DXA_LEVEL
     return LevelBmd(
         vertebra=vertebra,
         trabecular=trabecular,
@@ -122,8 +126,21 @@ def level_bmd(vertebra: Vertebra, trabecular: TrabecularReading, slabs: Sequence
         bmd_g_cm2=robust_mean([slab.bmd_g_cm2 for slab in counted], SLAB_REACH_G_CM2),
         sd_g_cm2=float(np.mean([slab.sd_g_cm2 for slab in counted])),
         attended_hu=robust_mean([slab.attended_hu for slab in counted], SLAB_REACH_HU),
-        problem=problem,
+        quality=quality,
+        problem=_problem(vertebra, quality, sure=bool(sure)),
     )
+
+
+def _problem(vertebra: Vertebra, quality: BodyQuality, *, sure: bool) -> LevelProblem | None:
+    """The plainest thing that speaks against a level by itself."""
+    found = {
+        LevelProblem.NOT_A_DXA_LEVEL: vertebra.level not in DXA_LEVELS,
+        LevelProblem.METAL: quality.metal,
+        LevelProblem.STREAKS: quality.streaks,
+        LevelProblem.HEIGHT_LOSS: quality.fractured,
+        LevelProblem.UNCERTAIN_READING: not sure,
+    }
+    return next((problem for problem, holds in found.items() if holds), None)
 
 
 def robust_mean(values: Sequence[float], reach: float) -> float:

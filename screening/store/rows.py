@@ -9,6 +9,7 @@ import duckdb
 
 from screening.archive.index import Instance, Study, age_at_study_years
 from screening.errors import Exclusion
+from screening.imaging.body_heights import BodyHeights
 from screening.imaging.series_facts import SeriesFacts, series_facts
 from screening.prediction.patient import LevelBmd
 from screening.reading import Outcome, SeriesDecision, SeriesReading, deciding_series
@@ -221,9 +222,21 @@ def _vertebra(level: LevelBmd) -> Row:
         "attenuation_median_hu": level.trabecular.median_hu,
         "roi_area_mm2": level.trabecular.area_mm2,
         "body_depth_mm": level.trabecular.body_depth_mm,
+        **_heights(level.quality.heights),
+        "height_loss": level.quality.height_loss,
+        "metal_mm3": level.quality.metal_mm3,
+        "dark_share": level.quality.dark_share,
         "attended_hu": level.attended_hu,
         "bmd_cnn": level.bmd_g_cm2,
         "bmd_sd": level.sd_g_cm2,
+    }
+
+
+def _heights(heights: BodyHeights | None) -> Row:
+    return {
+        "anterior_height_mm": heights.anterior_mm if heights else None,
+        "middle_height_mm": heights.middle_mm if heights else None,
+        "posterior_height_mm": heights.posterior_mm if heights else None,
     }
 
 

@@ -42,7 +42,7 @@ def looked_at(rows, columns, z):
 
 def level(name, z, bmd=0.88, used=True, attention=None):
     square = np.array([[-9.0, -6, z], [9, -6, z], [9, 6, z], [-9, 6, z]])
-    reading = TrabecularReading(105.4, 20.0, 104.0, 216.0, 33.0, square)
+    reading = TrabecularReading(105.4, 20.0, 104.0, 216.0, 33.0, square, 2 * square)
     return LevelEvidence(Vertebra(name, (0.0, 0.0, z), z + 13, z - 13, 1.0), reading, bmd, used, attention)
 
 

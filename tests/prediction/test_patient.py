@@ -1,9 +1,13 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from screening.config import READERS_DISAGREE_HU
 from screening.errors import Excluded, Exclusion
 from screening.imaging.attenuation import TrabecularReading
+from screening.imaging.body_heights import BodyHeights
+from screening.imaging.body_quality import BodyQuality
 from screening.imaging.lumbar import Vertebra
 from screening.prediction.inference import SlicePredictions
 from screening.prediction.patient import (
@@ -20,13 +24,14 @@ from screening.prediction.patient import (
 )
 from screening.prediction.tscore import REFERENCES, Category
 
+SOUND = BodyQuality(BodyHeights(27.0, 26.0, 27.0), height_loss=0.05, fracture_loss=0.2, metal_mm3=0.0, dark_share=0.0)
 HOLOGIC = REFERENCES["hologic_l1_l4_female"]
 
 
 def a_level(name: str, bmd: float, sd: float = 0.03, roi_hu: float = 100.0, attended_hu: float = 100.0) -> LevelBmd:
     vertebra = Vertebra(name, (0.0, 0.0, 0.0), 15.0, -15.0, 0.9)
-    roi = TrabecularReading(roi_hu, 30.0, roi_hu, 300.0, 33.0, np.zeros((3, 3)))
-    return level_bmd(vertebra, roi, [SlabBmd(z, bmd, sd, attended_hu, 33.0) for z in (-5.0, 0.0, 5.0)])
+    roi = TrabecularReading(roi_hu, 30.0, roi_hu, 300.0, 33.0, np.zeros((3, 3)), np.zeros((3, 3)))
+    return level_bmd(vertebra, roi, SOUND, [SlabBmd(z, bmd, sd, attended_hu, 33.0) for z in (-5.0, 0.0, 5.0)])
 
 
 def a_patient(
@@ -85,11 +90,36 @@ def test_a_level_more_than_one_t_score_away_is_dropped(excess_t: float, dropped:
     assert (patient.levels[3].problem is LevelProblem.OUTLIER) == dropped
 
 
+@pytest.mark.parametrize(
+    ("changed", "problem"),
+    [
+        ({"height_loss": 0.20}, None),
+        ({"height_loss": 0.21}, LevelProblem.HEIGHT_LOSS),
+        ({"height_loss": 0.21, "fracture_loss": 0.25}, None),
+        ({"height_loss": None}, None),
+        ({"metal_mm3": 29.9}, None),
+        ({"metal_mm3": 30.0}, LevelProblem.METAL),
+        ({"metal_mm3": 900.0, "height_loss": 0.4}, LevelProblem.METAL),
+        ({"dark_share": 0.009}, None),
+        ({"dark_share": 0.010}, LevelProblem.STREAKS),
+    ],
+)
+def test_a_body_that_cannot_be_read_is_dropped_with_its_reason(
+    changed: dict[str, float | None], problem: LevelProblem | None
+) -> None:
+    vertebra = Vertebra("L1", (0.0, 0.0, 0.0), 15.0, -15.0, 0.9)
+    roi = TrabecularReading(100.0, 30.0, 100.0, 300.0, 33.0, np.zeros((3, 3)), np.zeros((3, 3)))
+
+    level = level_bmd(vertebra, roi, replace(SOUND, **changed), [SlabBmd(0.0, 0.8, 0.03, 100.0, 33.0)])
+
+    assert level.problem is problem
+
+
 def test_a_slab_the_network_is_unsure_of_does_not_count() -> None:
     vertebra = Vertebra("L1", (0.0, 0.0, 0.0), 15.0, -15.0, 0.9)
-    roi = TrabecularReading(100.0, 30.0, 100.0, 300.0, 33.0, np.zeros((3, 3)))
+    roi = TrabecularReading(100.0, 30.0, 100.0, 300.0, 33.0, np.zeros((3, 3)), np.zeros((3, 3)))
 
-    level = level_bmd(vertebra, roi, [SlabBmd(0.0, 0.8, 0.03, 90.0, 33.0), SlabBmd(5.0, 0.2, 0.2, 300.0, 33.0)])
+    level = level_bmd(vertebra, roi, SOUND, [SlabBmd(0.0, 0.8, 0.03, 90.0, 33.0), SlabBmd(5.0, 0.2, 0.2, 300.0, 33.0)])
 
     assert level.bmd_g_cm2 == pytest.approx(0.8)
     assert level.attended_hu == pytest.approx(90.0)
@@ -155,11 +185,11 @@ def test_a_level_that_does_not_count_calls_for_no_review() -> None:
 
 def test_one_slab_through_something_else_does_not_move_the_level() -> None:
     vertebra = Vertebra("L1", (0.0, 0.0, 0.0), 15.0, -15.0, 0.9)
-    roi = TrabecularReading(100.0, 30.0, 100.0, 300.0, 33.0, np.zeros((3, 3)))
+    roi = TrabecularReading(100.0, 30.0, 100.0, 300.0, 33.0, np.zeros((3, 3)), np.zeros((3, 3)))
     island = SlabBmd(5.0, 1.4, 0.05, 320.0, 33.0)
 
     level = level_bmd(
-        vertebra, roi, [SlabBmd(-5.0, 0.80, 0.03, 90.0, 33.0), SlabBmd(0.0, 0.82, 0.03, 95.0, 33.0), island]
+        vertebra, roi, SOUND, [SlabBmd(-5.0, 0.80, 0.03, 90.0, 33.0), SlabBmd(0.0, 0.82, 0.03, 95.0, 33.0), island]
     )
 
     assert level.bmd_g_cm2 == pytest.approx((0.80 + 0.82 + 0.84) / 3)
@@ -182,9 +212,11 @@ def test_a_robust_mean_draws_in_what_is_far_from_the_median(values: list[float],
 
 def test_two_slabs_are_averaged() -> None:
     vertebra = Vertebra("L1", (0.0, 0.0, 0.0), 15.0, -15.0, 0.9)
-    roi = TrabecularReading(100.0, 30.0, 100.0, 300.0, 33.0, np.zeros((3, 3)))
+    roi = TrabecularReading(100.0, 30.0, 100.0, 300.0, 33.0, np.zeros((3, 3)), np.zeros((3, 3)))
 
-    level = level_bmd(vertebra, roi, [SlabBmd(-3.0, 0.8, 0.03, 90.0, 33.0), SlabBmd(3.0, 0.9, 0.03, 100.0, 33.0)])
+    level = level_bmd(
+        vertebra, roi, SOUND, [SlabBmd(-3.0, 0.8, 0.03, 90.0, 33.0), SlabBmd(3.0, 0.9, 0.03, 100.0, 33.0)]
+    )
 
     assert level.bmd_g_cm2 == pytest.approx(0.85)
 

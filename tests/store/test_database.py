@@ -131,7 +131,14 @@ def test_an_older_database_keeps_its_series_and_takes_their_acquisitions(tmp_pat
 def test_an_older_database_keeps_its_vertebrae(tmp_path: Path) -> None:
     place = DatabaseFolder(tmp_path / "db")
     place.create()
-    heights = ("anterior_height_mm", "middle_height_mm", "posterior_height_mm", "height_loss", "metal_mm3")
+    heights = (
+        "anterior_height_mm",
+        "middle_height_mm",
+        "posterior_height_mm",
+        "height_loss",
+        "metal_mm3",
+        "dark_share",
+    )
     with open_writer(place) as connection:
         write_rows(connection, "vertebra", [VERTEBRA])
         older = f"SELECT * EXCLUDE (acquisition, {', '.join(heights)}) FROM vertebra"
