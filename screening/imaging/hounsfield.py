@@ -15,6 +15,7 @@ from pydicom.errors import BytesLengthException, InvalidDicomError
 
 from screening.archive.index import Instance, Series
 from screening.errors import Excluded, Exclusion
+from screening.imaging.codestream import refuse_cut, refuse_other_frame
 from screening.imaging.geometry import SliceStack, stack_slices
 from screening.imaging.plausibility import AIR_RANGE_HU, DENSEST_BONE_HU, refuse_implausible
 
@@ -29,7 +30,7 @@ LOSSY_SYNTAXES = frozenset(
 )
 EITHER_WAY_SYNTAXES = frozenset({uid.JPEG2000, uid.JPEG2000MC, uid.HTJ2K})
 # One decoder per syntax, so that a picture reads the same everywhere; GDCM ends the process on damaged JPEG 2000.
-DECODERS = {
+DECODERS: dict[str, str] = {
     uid.JPEGLossless: "gdcm",
     uid.JPEGLosslessSV1: "gdcm",
     uid.JPEGLSLossless: "pyjpegls",
@@ -42,10 +43,16 @@ DECODERS = {
 }
 JPEG_FAMILY_PREFIX = "1.2.840.10008.1.2.4."
 PIXEL_DATA_TAG = b"\xe0\x7f\x10\x00"
-JPEG_END_MARKER = b"\xff\xd9"  # EOI of JPEG and JPEG-LS, EOC of JPEG 2000
 
+CT_PICTURE = {
+    "SamplesPerPixel": (1,),
+    "PhotometricInterpretation": ("MONOCHROME1", "MONOCHROME2"),
+    "BitsAllocated": (8, 16, 32),
+    "PixelRepresentation": (0, 1),
+}
 READ_LATER = (
     "PixelData", "LossyImageCompression", "PixelPaddingValue", "PixelPaddingRangeLimit", "BitsStored", "HighBit",
+    *CT_PICTURE,
 )  # fmt: skip
 
 # RescaleType (0028,1054), PS3.3 C.11.1.1.2: absent means HU, US is "unspecified" and common in CT
@@ -153,6 +160,7 @@ def _read_dataset(instance: Instance) -> FileDataset:
             warnings.simplefilter("ignore")
             dataset = pydicom.dcmread(instance.path, force=True)
             found = {keyword: dataset.get(keyword) for keyword in READ_LATER}
+            found["TransferSyntaxUID"] = dataset.file_meta.get("TransferSyntaxUID")
     except DECODING_ERRORS as error:
         raise Excluded(Exclusion.UNDECODABLE, f"file cannot be parsed ({type(error).__name__})") from error
     has_pixels = "PixelData" in dataset
@@ -160,7 +168,7 @@ def _read_dataset(instance: Instance) -> FileDataset:
         raise Excluded(Exclusion.UNDECODABLE, "file ends inside its pixel data")
     if not has_pixels or not found["PixelData"]:
         raise Excluded(Exclusion.NO_PIXELS, "no PixelData")
-    if "TransferSyntaxUID" not in dataset.file_meta:
+    if found["TransferSyntaxUID"] is None:
         dataset.file_meta.TransferSyntaxUID = uid.UID(instance.transfer_syntax_uid or uid.ImplicitVRLittleEndian)
     return dataset
 
@@ -178,10 +186,13 @@ def _refuse_lossy_history(dataset: FileDataset, transfer_syntax_uid: str) -> Non
 
 def _decode(dataset: FileDataset, instance: Instance) -> NDArray[np.integer]:
     """Decode the stored values (rows, columns) without rescaling."""
+    _refuse_other_pictures(dataset)
     _refuse_shifted_bits(dataset)
-    syntax = uid.UID(str(dataset.file_meta.TransferSyntaxUID))
+    syntax = str(dataset.file_meta.TransferSyntaxUID)
     if syntax.startswith(JPEG_FAMILY_PREFIX):
-        _refuse_cut_codestream(dataset)
+        refuse_cut(dataset.PixelData)
+    if DECODERS.get(syntax) == "gdcm":
+        refuse_other_frame(dataset.PixelData, instance.rows, instance.columns, dataset.get("BitsAllocated"))
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -195,17 +206,19 @@ def _decode(dataset: FileDataset, instance: Instance) -> NDArray[np.integer]:
     return stored
 
 
+def _refuse_other_pictures(dataset: FileDataset) -> None:
+    """Refuse what no CT image is (PS3.3 C.8.2.1): colour, several samples, values of less than a byte."""
+    stated = {keyword: dataset.get(keyword) for keyword in CT_PICTURE}
+    wrong = [f"{keyword} {stated[keyword]}" for keyword, usual in CT_PICTURE.items() if stated[keyword] not in usual]
+    if wrong:
+        raise Excluded(Exclusion.UNDECODABLE, ", ".join(wrong))
+
+
 def _refuse_shifted_bits(dataset: FileDataset) -> None:
     """Refuse values that do not end at the lowest bit (ACR-NEMA; PS3.5 8.1.1 wants HighBit = BitsStored - 1)."""
     high, stored = dataset.get("HighBit"), dataset.get("BitsStored")
     if isinstance(high, int) and isinstance(stored, int) and high != stored - 1:
         raise Excluded(Exclusion.UNDECODABLE, f"high bit {high} of {stored} bits stored")
-
-
-def _refuse_cut_codestream(dataset: FileDataset) -> None:
-    """Refuse a compressed picture that ends early: some decoders fill the rest with grey and say nothing."""
-    if JPEG_END_MARKER not in dataset.PixelData[-16:]:
-        raise Excluded(Exclusion.UNDECODABLE, "compressed picture ends before its end marker")
 
 
 def _padding(stored: NDArray[np.integer], hu: NDArray[np.float32], dataset: FileDataset) -> NDArray[np.bool_] | None:

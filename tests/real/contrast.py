@@ -124,9 +124,10 @@ def single_slices() -> Iterator[Line]:
     with (SLICES / "labels.csv").open() as file:
         labels = {row["file"]: row for row in csv.DictReader(file)}
     for found in walk([SLICES]):
-        row = labels.get(found.path.name)
+        file_name = Path(found.path).name
+        row = labels.get(file_name)
         if row is not None:
-            name = f"{found.path.name[:7]} {row['region_seen']}"
+            name = f"{file_name[:7]} {row['region_seen']}"
             group, verdict, facts = _judge_slice(found, row["region_seen"])
             yield Line(group, name, row["contrast_given"] == "1", verdict, facts)
 

@@ -77,7 +77,7 @@ class Outcome:
 
 def outcome_of_file(found: FoundFile, root: Path) -> Outcome:
     """Take one file as far as it goes."""
-    name = str(found.path.relative_to(root))
+    name = str(Path(found.path).relative_to(root))
     try:
         instance = read_header(found)
     except NotIndexed as problem:
@@ -177,7 +177,10 @@ def main(argv: list[str] | None = None) -> int:
     chosen = parser.parse_args(argv)
     if shutil.which("dcmdump", path=str(DCMTK)) is None:
         sys.stdout.write("DCMTK is not installed: nothing is compared.\n")
-    outcomes = [outcome_of_file(found, chosen.folder) for found in sorted(walk([chosen.folder]), key=lambda f: f.path)]
+    outcomes = [
+        outcome_of_file(found, chosen.folder)
+        for found in sorted(walk([chosen.folder]), key=lambda found: str(found.path))
+    ]
     tables = report(outcomes)
     sys.stdout.write(tables)
     if chosen.markdown:
