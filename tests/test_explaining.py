@@ -13,7 +13,7 @@ from roi_predictor import FACTS, RoiPredictor
 from typer.testing import CliRunner
 
 from screening.archive.header import read_header
-from screening.archive.index import Series, Study
+from screening.archive.index import Series, Study, pack, series_of
 from screening.cli import app
 from screening.config import CareGapSettings, Settings
 from screening.errors import UserError
@@ -21,7 +21,6 @@ from screening.explaining import Explanation, Reader, explain_files, explain_stu
 from screening.imaging.lumbar import find_lumbar_spine
 from screening.reading import outcome_of
 from screening.store.database import DatabaseFolder, open_writer, write_rows
-from screening.store.file_index import HeaderBatch, add_headers
 from screening.store.publish import publish
 from screening.store.rows import ReadStudy, write_readings
 from screening.terminal import show_explanation
@@ -50,20 +49,25 @@ def explained(archive: Path) -> Explanation:
     return explanation
 
 
+def indexed(study: Study, series: Series) -> dict[str, object]:
+    return {
+        "series_instance_uid": series.series_instance_uid, "study_instance_uid": study.study_instance_uid,
+        "modality": "CT", "instance_count": len(series.instances), "fingerprint": "f",
+        "instances": pack(series.instances), "present": True, "indexed_at": datetime(2026, 3, 1),
+    }  # fmt: skip
+
+
 @pytest.fixture(scope="module")
 def swept(archive: Path, tmp_path_factory: pytest.TempPathFactory) -> DatabaseFolder:
     """A published database that holds the study."""
     place = DatabaseFolder(tmp_path_factory.mktemp("swept"))
     place.create()
-    instances = tuple(read_header(found(file)) for file in files_of(archive))
-    by_uid: dict[str, list] = {}
-    for instance in instances:
-        by_uid.setdefault(instance.series_instance_uid, []).append(instance)
-    series = tuple(Series(uid, tuple(members)) for uid, members in sorted(by_uid.items()))
+    instances = [read_header(found(file)) for file in files_of(archive)]
+    series = tuple(series_of(instances).values())
     study = Study(instances[0].study_instance_uid, series)
     outcome = outcome_of(study, READER.localizer, READER.predictor, READER.settings)
     with open_writer(place) as connection:
-        add_headers(connection, HeaderBatch(instances, ()))
+        write_rows(connection, "series_index", [indexed(study, one) for one in series])
         write_rows(connection, "model", [MODEL])
         write_readings(connection, [ReadStudy(study, outcome, 1, FACTS.sha256, "key", "files", "reading")])
         publish(connection, place, CareGapSettings())
