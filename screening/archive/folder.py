@@ -1,12 +1,77 @@
-"""Folders -> the files in them, and what changed since the last look."""
+"""Archives -> folders with what they hold, either all of them or those that changed since the last look.
 
+Adding, removing or renaming a file touches the folder it lies in; rewriting a file in place does not. So a night looks
+at the modification time of every known folder (`revisit`), and now and then at every file (`walk`).
+"""
+
+import hashlib
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import time
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from screening.archive.header import FoundFile
 from screening.errors import UserError
+
+# Coarsest modification time in use (FAT: 2 s): a folder this young may change again without a trace.
+_CLOCK_TICK_NS: Final = 2_000_000_000
+NOT_TRUSTED: Final = 0  # stands for the time of a folder that has to be listed again
+UNREACHABLE_BYTES: Final = -1  # size of a file that is there but could not be looked at
+
+File = tuple[str, int, int]  # name, size in bytes, modification time in ns
+_Place = tuple[int, int]  # device and inode: a folder is visited once, however many links lead there
+
+
+@dataclass(frozen=True, slots=True)
+class KnownFolder:
+    """A folder as it was at the last look."""
+
+    mtime_ns: int
+    digest: bytes
+    file_count: int
+    reachable: bool
+
+    @property
+    def never_listed(self) -> bool:
+        """Whether it is known by its name in another folder alone."""
+        return self.reachable and not self.digest and not self.file_count
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """A folder as it is now."""
+
+    path: str
+    mtime_ns: int  # NOT_TRUSTED where it may change again within the tick of its clock
+    files: tuple[File, ...]  # in name order
+    folders: tuple[str, ...]  # names, in name order
+    reachable: bool = True
+
+    @property
+    def folder_paths(self) -> tuple[str, ...]:
+        """Paths of the folders in it."""
+        return tuple(_join(self.path, name) for name in self.folders)
+
+    @property
+    def digest(self) -> bytes:
+        """Digest name, size and time of every file."""
+        return hashlib.blake2b(repr(self.files).encode(), digest_size=16).digest()
+
+
+@dataclass(frozen=True, slots=True)
+class Unchanged:
+    """A known folder whose modification time says that no file came, went or was renamed."""
+
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class Gone:
+    """A known folder that is no longer there."""
+
+    path: str
 
 
 def require_folders(archives: Sequence[Path]) -> None:
@@ -20,94 +85,150 @@ def require_folders(archives: Sequence[Path]) -> None:
             raise UserError(f"Expected a folder to sweep, found none at {archive}: check the path or the mount.")
 
 
-def walk(archives: Sequence[Path]) -> Iterator[FoundFile]:
-    """Yield every regular file below the archives, folders in name order, each real folder once.
-
-    Symbolic links are followed; a loop ends because a folder is known by device and inode.
-    """
-    seen: set[tuple[int, int]] = set()
-    for archive in archives:
-        yield from _walk_folder(archive.absolute(), seen)
-
-
-def _walk_folder(folder: Path, seen: set[tuple[int, int]]) -> Iterator[FoundFile]:
-    pending = [folder]
-    while pending:
-        current = pending.pop()
-        try:
-            status = current.stat()
-            with os.scandir(current) as entries:
-                ordered = sorted(entries, key=lambda entry: entry.name)
-        except OSError:
-            yield FoundFile(current, 0, 0, unreachable=True)
-            continue
-        if (status.st_dev, status.st_ino) in seen:
-            continue
-        seen.add((status.st_dev, status.st_ino))
-        kinds = [(entry, _is_folder(entry)) for entry in ordered]
-        pending.extend(Path(entry.path) for entry, is_folder in reversed(kinds) if is_folder)
-        yield from (_found(entry) for entry, is_folder in kinds if not is_folder)
-
-
-def _is_folder(entry: "os.DirEntry[str]") -> bool:
-    try:
-        return entry.is_dir()
-    except OSError:  # a link that points to itself
-        return False
-
-
-def _found(entry: "os.DirEntry[str]") -> FoundFile:
-    """Describe a file; a dangling link, a socket or a file gone meanwhile becomes a counted problem later."""
-    path = Path(entry.path)
-    try:
-        status = entry.stat()
-    except OSError:
-        return FoundFile(path, 0, 0, unreachable=True)
-    return FoundFile(path, status.st_size, status.st_mtime_ns)
-
-
-@dataclass(frozen=True, slots=True)
-class Changes:
-    """How the archive differs from its index."""
-
-    found_count: int
-    to_read: tuple[FoundFile, ...]  # new or changed since the last look
-    vanished: frozenset[Path]  # indexed, but no longer there
-
-
-def changes(found: Iterator[FoundFile], known: Mapping[Path, tuple[int, int]]) -> Changes:
-    """Compare the files found with those known by path, size and modification time.
-
-    What cannot be reached tonight, and what lies below it, has neither changed nor vanished.
-    """
-    to_read, unreachable = [], []
-    seen = set()
-    for file in found:
-        seen.add(file.path)
-        if file.unreachable:
-            unreachable.append(file.path)
-            if file.path in known:
-                continue
-        if known.get(file.path) != (file.size_bytes, file.mtime_ns):
-            to_read.append(file)
-    vanished = frozenset(path for path in known.keys() - seen if not below(path, unreachable))
-    return Changes(len(seen), tuple(to_read), vanished)
-
-
-def below(path: Path, folders: Iterable[Path]) -> bool:
-    """Tell whether a path is one of these folders or lies in one of them."""
-    return any(path.is_relative_to(folder) for folder in folders)
-
-
-def require_still_there(archives: Sequence[Path], changed: Changes, known: Iterable[Path]) -> None:
+def require_still_there(archives: Sequence[Path], known: Mapping[str, KnownFolder]) -> None:
     """Refuse an archive of which nothing is left: an unmounted folder is an empty one.
 
     Raises:
-        UserError: every known file of an archive has vanished.
+        UserError: every known file of an archive has vanished, and none has come.
     """
-    left = set(known) - changed.vanished | {file.path for file in changed.to_read}
     for archive in archives:
-        if any(below(path, [archive]) for path in changed.vanished) and not any(
-            below(path, [archive]) for path in left
-        ):
+        held = any(folder.file_count and below(path, [str(archive)]) for path, folder in known.items())
+        if held and not any(listing.files or not listing.reachable for listing in walk([archive])):
             raise UserError(f"{archive} held files at the last sweep and holds none now: is it mounted?")
+
+
+def below(path: str, folders: Sequence[str]) -> bool:
+    """Tell whether a path is one of these folders or lies in one of them."""
+    return any(path == folder or path.startswith(folder.rstrip("/") + "/") for folder in folders)
+
+
+def walk(archives: Sequence[Path]) -> Iterator[Listing]:
+    """Yield every folder below the archives with its files, in name order, each real folder once.
+
+    Symbolic links are followed; a loop ends because a folder is known by device and inode.
+    """
+    yield from _walk([str(archive.absolute()) for archive in archives], set())
+
+
+def revisit(archives: Sequence[Path], known: Mapping[str, KnownFolder]) -> Iterator[Listing | Unchanged | Gone]:
+    """Yield every known folder below the archives and those that are new, listing only what may have changed."""
+    roots = [str(archive.absolute()) for archive in archives]
+    seen: set[_Place] = set()
+    changed: list[str] = []
+    # What was never listed comes last: it may be another way to a folder that was.
+    for path in sorted((path for path in known if below(path, roots)), key=lambda path: known[path].never_listed):
+        try:
+            status = os.stat(path)  # noqa: PTH116  a Path for each of 100,000 folders would take longer than the look
+        except (FileNotFoundError, NotADirectoryError):
+            yield Gone(path)
+            continue
+        except OSError:
+            yield Listing(path, NOT_TRUSTED, (), (), reachable=False)
+            continue
+        if known[path].never_listed and (status.st_dev, status.st_ino) in seen:
+            continue
+        seen.add((status.st_dev, status.st_ino))
+        if status.st_mtime_ns == known[path].mtime_ns:
+            yield Unchanged(path)
+        else:
+            changed.append(path)
+    for path in changed:
+        listing = _listing(path)
+        yield listing
+        yield from _walk([folder for folder in listing.folder_paths if folder not in known], seen)
+    yield from _walk([root for root in roots if root not in known], seen)
+
+
+def _walk(folders: Sequence[str], seen: set[_Place]) -> Iterator[Listing]:
+    pending = list(reversed(folders))
+    while pending:
+        path = pending.pop()
+        place = _place(path)
+        if place in seen:
+            continue
+        if place is not None:
+            seen.add(place)
+        listing = _listing(path)
+        yield listing
+        pending.extend(reversed(listing.folder_paths))
+
+
+def _place(path: str) -> _Place | None:
+    try:
+        status = os.stat(path)  # noqa: PTH116
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
+
+
+def _listing(path: str) -> Listing:
+    """List a folder; a dangling link, or a file gone meanwhile, becomes a counted problem later."""
+    files: list[File] = []
+    folders: list[str] = []
+    try:
+        mtime_ns = os.stat(path).st_mtime_ns  # noqa: PTH116  before listing: what comes meanwhile is seen the next night
+        with os.scandir(path) as entries:
+            for entry in entries:
+                try:
+                    if entry.is_dir():
+                        folders.append(entry.name)
+                        continue
+                    status = entry.stat()
+                    files.append((entry.name, status.st_size, status.st_mtime_ns))
+                except OSError:  # a link that points to itself, or nowhere
+                    files.append((entry.name, UNREACHABLE_BYTES, 0))
+    except OSError:
+        return Listing(path, NOT_TRUSTED, (), (), reachable=False)
+    files.sort()
+    folders.sort()
+    settled = time.time_ns() - mtime_ns > _CLOCK_TICK_NS
+    return Listing(path, mtime_ns if settled else NOT_TRUSTED, tuple(files), tuple(folders))
+
+
+def _join(folder: str, name: str) -> str:
+    return f"{folder.rstrip('/')}/{name}"
+
+
+def folder_id(path: str) -> int:
+    """Return a number that stands for a folder: a digest of its path in 64 bits."""
+    return int.from_bytes(hashlib.blake2b(os.fsencode(path), digest_size=8).digest(), signed=True)
+
+
+def found_file(folder: str, file: File) -> FoundFile:
+    """Describe a listed file for those who read it."""
+    name, size_bytes, mtime_ns = file
+    path = Path(_join(folder, name))
+    if size_bytes == UNREACHABLE_BYTES:
+        return FoundFile(path, 0, 0, unreachable=True)
+    return FoundFile(path, size_bytes, mtime_ns)
+
+
+def found_folder(folder: str) -> FoundFile:
+    """Describe a folder that cannot be listed, so that it is counted."""
+    return FoundFile(Path(folder), 0, 0, unreachable=True)
+
+
+@dataclass(frozen=True, slots=True)
+class FolderChanges:
+    """How a folder's files differ from those known."""
+
+    to_read: tuple[File, ...]  # new, or changed in size or time
+    changed: frozenset[str]  # names among them that were known
+    vanished: frozenset[str]  # names
+
+
+def folder_changes(listing: Listing, known: Mapping[str, tuple[int, int]]) -> FolderChanges:
+    """Compare a folder with what is known of it, file by file.
+
+    What cannot be reached tonight, and what lies below it, has neither changed nor vanished.
+    """
+    if not listing.reachable:
+        return FolderChanges((), frozenset(), frozenset())
+    names = {file[0] for file in listing.files}
+    to_read = tuple(
+        file
+        for file in listing.files
+        if known.get(file[0]) != file[1:] and not (file[1] == UNREACHABLE_BYTES and file[0] in known)
+    )
+    changed = frozenset(file[0] for file in to_read if file[0] in known)
+    return FolderChanges(to_read, changed, frozenset(known.keys() - names))

@@ -5,12 +5,14 @@ that stands between the values, and the values that differ from the file before.
 """
 
 import os
+import pickle
 import warnings
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from screening.archive.folder import File, found_file
 from screening.archive.header import (
     PARSER_ERRORS,
     FileProblem,
@@ -22,7 +24,7 @@ from screening.archive.header import (
 from screening.archive.header_fields import RawHeader, convert_value, converted
 from screening.archive.header_layout import Layout, Taken, raw_header
 from screening.archive.header_walk import HEAD_BYTES, Head, HeaderShape, Unusual, ordinary_header
-from screening.archive.index import Instance
+from screening.archive.index import Instance, indexed_series, series_of
 
 _LAYOUTS_KEPT: Final = 32
 _LAYOUTS_TRIED: Final = 4  # a folder rarely mixes more series than that in name order
@@ -30,6 +32,9 @@ _BLOCK_BYTES: Final = 4096
 
 # Tags, representations and end of a header: what two headers share that one layout can serve.
 _Kind = tuple[int, bool, bytes, tuple[bytes, ...]]
+
+
+ListedFiles = tuple[str, tuple[File, ...]]  # a folder and some of its files
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +116,17 @@ class HeaderReader:
             known if value == earlier else convert_value(place, value, raw.encodings, True)
             for place, (value, earlier, known) in enumerate(compared)
         )
+
+
+def index_headers(listed: Sequence[ListedFiles]) -> bytes:
+    """Read the headers of listed files and pack them into series; one bytes object travels back from a worker.
+
+    Returns:
+        Pickled series and problems, as `screening.store.file_index.HeaderBatch` takes them.
+    """
+    instances, problems = read_headers([found_file(folder, file) for folder, files in listed for file in files])
+    series = tuple(indexed_series(*key, whole.instances) for key, whole in series_of(instances).items())
+    return pickle.dumps((series, problems))
 
 
 def read_headers(files: Sequence[FoundFile]) -> tuple[tuple[Instance, ...], tuple[tuple[FoundFile, NotIndexed], ...]]:

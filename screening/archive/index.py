@@ -6,12 +6,15 @@ Facts that must be the same in all instances of a series stand on `Instance`, so
 
 import hashlib
 import json
+import os
 import zlib
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from datetime import date
 from pathlib import Path
 from typing import Any, Final
+
+from screening.errors import UserError
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,25 +145,77 @@ def series_of(instances: Iterable[Instance]) -> dict[tuple[str, str], Series]:
     }
 
 
+PACK_VERSION: Final = b"\x02"  # the first byte of a packed series; version 1 had none and began with zlib's b"x"
+_VERSION_1: Final = b"x"
+
+
 def pack(instances: Iterable[Instance]) -> bytes:
-    """Pack headers column by column into compressed JSON; what is the same in all of them is kept once."""
+    """Pack headers column by column into compressed JSON; what is the same in all of them is kept once.
+
+    A path is kept as folder and name. Copies (see `distinct`) are kept so that they are known, and marked.
+    """
     members = list(instances)
-    columns = {
-        field.name: [_to_json(getattr(instance, field.name)) for instance in members] for field in fields(Instance)
-    }
+    columns = {name: [_to_json(getattr(instance, name)) for instance in members] for name in _PACKED_FIELDS}
+    folders = sorted({str(instance.path.parent) for instance in members})
+    numbers = {folder: number for number, folder in enumerate(folders)}
+    columns["folder"] = [numbers[str(instance.path.parent)] for instance in members]
+    columns["name"] = [instance.path.name for instance in members]
+    originals = {instance.path for instance in distinct(members)}
+    columns["copy"] = [int(instance.path not in originals) for instance in members]
     compact = {name: values[:1] if _all_equal(values) else values for name, values in columns.items()}
-    return zlib.compress(json.dumps({"count": len(members), "columns": compact}).encode())
+    content = {"count": len(members), "folders": folders, "columns": compact}
+    return PACK_VERSION + zlib.compress(json.dumps(content, separators=(",", ":")).encode())
 
 
-def unpack(packed: bytes) -> tuple[Instance, ...]:
-    """Undo `pack`."""
-    content = json.loads(zlib.decompress(packed))
-    count, columns = content["count"], content["columns"]
-    full = {name: values * count if len(values) == 1 else values for name, values in columns.items()}
-    return tuple(
-        Instance(**{name: _FROM_JSON.get(name, _same)(values[row]) for name, values in full.items()})
-        for row in range(count)
-    )
+def unpack(packed: bytes, *, copies: bool = False) -> tuple[Instance, ...]:
+    """Undo `pack`; copies of other files of the series are left out unless they are asked for."""
+    count, columns = _unpacked_columns(packed)
+    rows = [row for row in range(count) if copies or not columns["copy"][row]]
+    fields_of = {name: (columns[name], _FROM_JSON.get(name, _same)) for name in ("path", *_PACKED_FIELDS)}
+    return tuple(Instance(**{name: read(values[row]) for name, (values, read) in fields_of.items()}) for row in rows)
+
+
+def _unpacked_columns(packed: bytes) -> tuple[int, dict[str, list[Any]]]:
+    """Return the number of files and every column at full length.
+
+    Raises:
+        UserError: a later version of this software packed it.
+    """
+    version = packed[:1]
+    if version not in (PACK_VERSION, _VERSION_1):
+        raise UserError("The index was written by a later version of this software: update this one.")
+    content = json.loads(zlib.decompress(packed.removeprefix(PACK_VERSION)))
+    count = content["count"]
+    columns = {name: values * count if len(values) == 1 else values for name, values in content["columns"].items()}
+    if version == _VERSION_1:
+        return count, {**columns, "copy": [0] * count}
+    names = zip(columns["folder"], columns["name"], strict=True)
+    paths = [os.path.join(content["folders"][folder], name) for folder, name in names]  # noqa: PTH118
+    return count, {**columns, "path": paths}
+
+
+_PACKED_FIELDS: Final = tuple(field.name for field in fields(Instance) if field.name != "path")
+
+
+def distinct(instances: Iterable[Instance]) -> tuple[Instance, ...]:
+    """Leave out copies: files that say the same of themselves as an earlier one, in all but path and time.
+
+    Files that share a SOPInstanceUID and differ otherwise all stay; judging the series finds the contradiction.
+    """
+    members = tuple(instances)
+    if len({member.sop_instance_uid for member in members}) == len(members):
+        return members
+    seen: set[Instance] = set()
+    kept = []
+    for instance in members:
+        facts = replace(instance, path=_NOWHERE, mtime_ns=0)
+        if facts not in seen:
+            kept.append(instance)
+        seen.add(facts)
+    return tuple(kept)
+
+
+_NOWHERE: Final = Path()
 
 
 def _all_equal(values: list[Any]) -> bool:
@@ -168,9 +223,7 @@ def _all_equal(values: list[Any]) -> bool:
 
 
 def _to_json(value: Any) -> Any:
-    if isinstance(value, Path | date):
-        return str(value)
-    return value
+    return str(value) if isinstance(value, date) else value
 
 
 def _same(value: Any) -> Any:
@@ -193,15 +246,45 @@ _FROM_JSON: Final[dict[str, Callable[[Any], Any]]] = {
 
 
 def files_of(packed: bytes) -> Iterator[tuple[Path, int, int]]:
-    """Yield path, size and modification time of the packed instances, without building them."""
-    content = json.loads(zlib.decompress(packed))
-    count, columns = content["count"], content["columns"]
-    full = [columns[name] * count if len(columns[name]) == 1 else columns[name] for name in _FILE_FIELDS]
-    for path, size_bytes, mtime_ns in zip(*full, strict=True):
+    """Yield path, size and modification time of the packed files, copies too, without building instances."""
+    _, columns = _unpacked_columns(packed)
+    for path, size_bytes, mtime_ns in zip(*(columns[name] for name in _FILE_FIELDS), strict=True):
         yield Path(path), size_bytes, mtime_ns
 
 
 _FILE_FIELDS: Final = ("path", "size_bytes", "mtime_ns")
+
+
+@dataclass(frozen=True, slots=True)
+class IndexedSeries:
+    """A series as the index keeps it."""
+
+    study_instance_uid: str
+    series_instance_uid: str
+    modality: str
+    instance_count: int
+    copy_count: int  # further files that are copies of these
+    newest_mtime_ns: int  # of all its files; 0 where none is left
+    fingerprint: str
+    folders: tuple[str, ...]
+    packed: bytes
+
+
+def indexed_series(study_instance_uid: str, series_instance_uid: str, instances: Iterable[Instance]) -> IndexedSeries:
+    """Pack the files of a series in the order of their paths; none may be left."""
+    members = sorted(instances, key=lambda instance: instance.path)
+    originals = distinct(members)
+    return IndexedSeries(
+        study_instance_uid=study_instance_uid,
+        series_instance_uid=series_instance_uid,
+        modality=members[0].modality if members else "",
+        instance_count=len(originals),
+        copy_count=len(members) - len(originals),
+        newest_mtime_ns=max((member.mtime_ns for member in members), default=0),
+        fingerprint=fingerprint(originals),
+        folders=tuple(sorted({str(member.path.parent) for member in members})),
+        packed=pack(members),
+    )
 
 
 def unpack_study(packed: Iterable[bytes]) -> Study:
