@@ -4,17 +4,23 @@ Some decoders fill up a picture that ends early with grey and say nothing; GDCM 
 states another picture than the JPEG holds. Both can be seen from the markers of the compressed picture.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from screening.errors import Excluded, Exclusion
 
-# ISO/IEC 10918-1 table B.1 and 14495-1 C.1.1: two bytes, FF and a code
+# ISO/IEC 10918-1 table B.1: two bytes, FF and a code
 START_OF_IMAGE = b"\xff\xd8"
 END_OF_IMAGE = b"\xff\xd9"  # EOI of JPEG and JPEG-LS, EOC of JPEG 2000
 TRAILING_BYTES = 16  # padding and the sequence delimitation item follow the end marker
-FRAME_CODES = frozenset({*range(0xC0, 0xD0), 0xF7}) - {0xC4, 0xC8, 0xCC}  # SOF0-15 and SOF55, no tables among them
-BARE_CODES = frozenset({0x01, *range(0xD0, 0xDA)})  # without a length
+MARKER = 0xFF
+FRAME_CODES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}  # SOF0 to SOF15, no tables among them
+FRAME_BYTES = 10  # marker, length, bits, rows, columns, components
+HUFFMAN_TABLE = 0xC4
 START_OF_SCAN = 0xDA
+JFIF = 0xE0
+JFIF_NAME, JFIF_MAJOR_VERSION = b"JFIF\0", 1  # ISO/IEC 10918-5; of another version the JPEG library warns
+OTHER_CODES = frozenset({HUFFMAN_TABLE, START_OF_SCAN, 0xDB, 0xDD, 0xFE, *range(0xE0, 0xF0)})  # tables, notes
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,21 +61,37 @@ def refuse_other_frame(encapsulated: bytes, rows: int | None, columns: int | Non
 
 
 def read_frame(encapsulated: bytes) -> Frame | None:
-    """Find the frame header before the first scan, or None."""
-    at = encapsulated.find(START_OF_IMAGE)
-    while 0 <= at < len(encapsulated) - 9 and encapsulated[at] == START_OF_IMAGE[0]:
+    """Read the frame header, or None where the segments before the scan are no unbroken row of tables and one frame."""
+    start = encapsulated.find(START_OF_IMAGE)
+    segments = dict(_segments(encapsulated, start + len(START_OF_IMAGE))) if start >= 0 else {}
+    frames = [at for code, at in segments.items() if code in FRAME_CODES]
+    if START_OF_SCAN not in segments or HUFFMAN_TABLE not in segments or len(frames) != 1:
+        return None
+    if JFIF in segments and _is_other_jfif(encapsulated[segments[JFIF] + 4 :][:6]):
+        return None
+    at = frames[0]
+    return Frame(
+        bits=encapsulated[at + 4],
+        rows=_number(encapsulated, at + 5),
+        columns=_number(encapsulated, at + 7),
+        components=encapsulated[at + 9],
+    )
+
+
+def _segments(encapsulated: bytes, at: int) -> Iterator[tuple[int, int]]:
+    """Yield code and place of every marker segment up to the first scan, as far as the row is unbroken."""
+    while at + FRAME_BYTES <= len(encapsulated) and encapsulated[at] == MARKER:
         code = encapsulated[at + 1]
-        if code in FRAME_CODES:
-            return Frame(
-                bits=encapsulated[at + 4],
-                rows=_number(encapsulated, at + 5),
-                columns=_number(encapsulated, at + 7),
-                components=encapsulated[at + 9],
-            )
+        if code not in FRAME_CODES | OTHER_CODES:
+            return
+        yield code, at
         if code == START_OF_SCAN:
-            return None
-        at += 2 if code in BARE_CODES else 2 + _number(encapsulated, at + 2)
-    return None
+            return
+        at += 2 + _number(encapsulated, at + 2)
+
+
+def _is_other_jfif(start_of_segment: bytes) -> bool:
+    return start_of_segment.startswith(JFIF_NAME) and start_of_segment[-1] != JFIF_MAJOR_VERSION
 
 
 def _number(content: bytes, at: int) -> int:
