@@ -134,11 +134,9 @@ def decode_levels(profiles: SpineProfiles) -> LevelPath:
     rhythm = endplate[:, None] * _rhythm(GRID, 0.0, ENDPLATE_REACH)
     rhythm += pedicle[:, None] * _rhythm(GRID, PEDICLE_PHASE, PEDICLE_REACH)
     emission = total + rhythm - np.interp(GRID, *np.array(FAR_COST).T)
-    through, best = _best_through(emission, SCALES[0]), SCALES[0]
-    for scale in SCALES[1:]:
-        other = _best_through(emission, scale)
-        best = scale if other.max() > through.max() else best
-        np.maximum(through, other, out=through)
+    by_scale = _best_through(emission)
+    best = SCALES[by_scale.max(axis=(0, 2)).argmax()]
+    through = by_scale.max(axis=1)
     cells = through.argmax(axis=1)
     coordinate = GRID[cells]
     lumbar = (coordinate > LUMBAR_RANGE[0]) & (coordinate < LUMBAR_RANGE[1])
@@ -184,38 +182,39 @@ def _known_mean(profile: Path) -> float:
     return float(known.mean()) if known.size else 0.0
 
 
-def _best_through(emission: Path, scale: float) -> Path:
-    """Return (steps, cells) the score of the best path through each cell, for a patient of this size.
+def _best_through(emission: Path) -> Path:
+    """Return (steps, scales, cells) the score of the best path through each cell, for patients of every size.
 
     The two end cells (legs, head) may be held at no cost.
     """
-    pitch = np.interp(GRID, *np.array(PITCH_MM).T) * scale
+    pitch = np.interp(GRID, *np.array(PITCH_MM).T) * SCALES[:, None]
     expected = STEP_MM / pitch / CELL
-    cost = 0.5 * ((ADVANCES[:, None] / expected[None, :] - 1.0) / ADVANCE_SPREAD) ** 2
+    cost = 0.5 * ((ADVANCES[:, None, None] / expected - 1.0) / ADVANCE_SPREAD) ** 2
     count = len(emission)
-    before, after = np.zeros_like(emission), np.zeros_like(emission)
+    before, after = (np.zeros((count, len(SCALES), len(GRID))) for _ in range(2))
     for step in range(1, count):
         before[step] = _advance(before[step - 1] + emission[step - 1], cost)
     for step in range(count - 2, -1, -1):
         after[step] = _retreat(after[step + 1] + emission[step + 1], cost)
-    return np.asarray(before + emission + after - 0.5 * ((scale - 1.0) / SCALE_SPREAD) ** 2)
+    size = 0.5 * ((SCALES - 1.0) / SCALE_SPREAD) ** 2
+    return np.asarray(before + emission[:, None, :] + after - size[:, None])
 
 
 def _advance(total: Path, cost: Path) -> Path:
-    """Best score of arriving in each cell from a more caudal one."""
+    """Best score (scales, cells) of arriving in each cell from a more caudal one."""
     best = np.full_like(total, -np.inf)
-    for row, advance in enumerate(ADVANCES):
-        np.maximum(best[advance:], total[:-advance] - cost[row, :-advance], out=best[advance:])
-    best[[0, -1]] = np.maximum(best[[0, -1]], total[[0, -1]])
+    for advance, price in zip(ADVANCES, cost, strict=True):
+        np.maximum(best[:, advance:], total[:, :-advance] - price[:, :-advance], out=best[:, advance:])
+    best[:, [0, -1]] = np.maximum(best[:, [0, -1]], total[:, [0, -1]])
     return best
 
 
 def _retreat(total: Path, cost: Path) -> Path:
-    """Best score of going on from each cell to a more cranial one."""
+    """Best score (scales, cells) of going on from each cell to a more cranial one."""
     best = np.full_like(total, -np.inf)
-    for row, advance in enumerate(ADVANCES):
-        np.maximum(best[:-advance], total[advance:] - cost[row, :-advance], out=best[:-advance])
-    best[[0, -1]] = np.maximum(best[[0, -1]], total[[0, -1]])
+    for advance, price in zip(ADVANCES, cost, strict=True):
+        np.maximum(best[:, :-advance], total[:, advance:] - price[:, :-advance], out=best[:, :-advance])
+    best[:, [0, -1]] = np.maximum(best[:, [0, -1]], total[:, [0, -1]])
     return best
 
 

@@ -138,13 +138,10 @@ def _coarse(volume: Volume) -> tuple[Floats, NDArray[np.float64]]:
     along, first_mm = _slice_weights(count, volume.spacing_mm[0])
     down, top_mm = _area_weights(rows, volume.spacing_mm[1], PIXEL_MM)
     across, left_mm = _area_weights(columns, volume.spacing_mm[2], PIXEL_MM)
-    small = np.empty((along.shape[0], down.shape[0], across.shape[0]), np.float32)
-    for step in range(along.shape[0]):
-        members = slice(along.indptr[step], along.indptr[step + 1])
-        mean = np.zeros((rows, columns), np.float32)
-        for index, weight in zip(along.indices[members], along.data[members], strict=True):
-            mean += weight * volume.hu[index]
-        small[step] = (across @ (down @ mean).T).T
+    sections = np.empty((count, down.shape[0] * across.shape[0]), np.float32)
+    for section, hu in zip(sections, volume.hu, strict=True):
+        section[:] = (across @ (down @ hu.astype(np.float32)).T).T.ravel()
+    small = np.asarray(along @ sections).reshape(-1, down.shape[0], across.shape[0])
     return small, np.array([first_mm, top_mm, left_mm])
 
 

@@ -26,6 +26,7 @@ RIB_WINDOW_HU = (50.0, 400.0)  # muscle to cortical bone
 RIB_CONTRAST_HU = 200.0  # of a rib of ordinary density
 RIB_HALF_GAP_MM = 10.0  # a rib is 6-12 mm wide, the next one 20 mm or more away
 RIB_BLIND_MM = 45.0  # a descending rib leaves the volume below this height: unknown there
+RIB_SEEN = 0.2  # contrast of a faint rib; near the upper end, where not every slope can be tried, less says nothing
 PERIOD_MM = 41  # longer than a level: high-pass window
 RHYTHM_LIMIT = 1.6
 
@@ -123,18 +124,23 @@ def _endplate_edges(spine: StraightSpine) -> Profile:
 
 
 def _ribs(spine: StraightSpine) -> Profile:
-    """Contrast of the best descending line beside the column, mean of both sides; unknown near the lower end."""
+    """Contrast of the best descending line beside the column, mean of both sides; unknown near the ends."""
     behind = spine.hu[:, spine.w_mm >= -14.0]
     brightest = np.fmax.reduce(behind, axis=1)
     soft = np.clip(np.nan_to_num(brightest, nan=0.0), *RIB_WINDOW_HU)
-    ribs = np.mean([_descending_ridges(soft, spine, side) for side in (-1.0, 1.0)], axis=0)
+    ridges = np.mean([_descending_ridges(soft, spine, side) for side in (-1.0, 1.0)], axis=0) / RIB_CONTRAST_HU
     seen = np.isfinite(brightest[:, np.abs(spine.u_mm) <= RIB_U_MM[1]]).mean(axis=1) >= 0.9
     seen[: int(RIB_BLIND_MM)] = False
-    return np.where(seen, ribs / RIB_CONTRAST_HU, np.nan)
+    steepest = RIB_HALF_GAP_MM * np.hypot(1.0, RIB_SLOPES[-1])
+    above = np.arange(len(ridges)) + steepest > len(ridges) - 1
+    return np.where(seen & (~above | (ridges >= RIB_SEEN)), ridges, np.nan)
 
 
 def _descending_ridges(hu: Floats, spine: StraightSpine, side: float) -> Profile:
-    """How far the mean along a line exceeds both its parallels; an edge, as of a kidney, exceeds only one."""
+    """How far the mean along a line exceeds both its parallels; an edge, as of a kidney, exceeds only one.
+
+    A line whose upper parallel lies outside the volume counts as no ridge.
+    """
     sections = np.arange(len(hu), dtype=np.float64)
     lateral = np.arange(RIB_U_MM[0], RIB_U_MM[1] + 0.1, GRID_MM)
     columns = np.searchsorted(spine.u_mm, side * lateral)
@@ -145,6 +151,6 @@ def _descending_ridges(hu: Floats, spine: StraightSpine, side: float) -> Profile
             line += np.interp(sections - slope * (u - RIB_U_MM[0]), sections, hu[:, column])
         line /= len(lateral)
         apart = RIB_HALF_GAP_MM * np.hypot(1.0, slope)
-        beside = np.maximum(np.interp(sections - apart, sections, line), np.interp(sections + apart, sections, line))
-        ridges.append(line - beside)
+        above = np.interp(sections + apart, sections, line, right=np.inf)
+        ridges.append(line - np.maximum(np.interp(sections - apart, sections, line), above))
     return np.asarray(np.maximum(np.max(ridges, axis=0), 0.0))

@@ -114,6 +114,23 @@ def test_a_mirrored_patient_is_named_alike(demo):
     assert [vertebra.level for vertebra in spine.vertebrae] == ["L1", "L2", "L3", "L4", "L5"]
 
 
+def test_ribs_without_the_sacrum_name_the_levels(demo):
+    spine = find_lumbar_spine(crop(demo, 150, 340))
+
+    assert spine.certainty is LevelCertainty.CERTAIN
+    assert max(errors_mm(spine, demo_centres())) < 10
+
+
+def test_a_body_cut_in_the_middle_is_not_reported(demo):
+    """Bone of low density ends at the edge as it does at an end plate; its distance to the next body tells."""
+    middle_of_l2 = demo_centres()["L2"][2] - demo.origin_mm[2]
+
+    spine = find_lumbar_spine(crop(demo, 40, middle_of_l2 + 6))
+
+    assert max(errors_mm(spine, demo_centres())) < 10
+    assert "L2" not in {vertebra.level for vertebra in spine.vertebrae}
+
+
 def test_a_window_without_sacrum_and_ribs_is_not_certain(demo):
     spine = find_lumbar_spine(crop(demo, 172, 282))
 

@@ -36,7 +36,16 @@ def test_near_the_lower_end_ribs_are_unknown_not_absent():
     rib = profile_spine(straight(muscle(140))).anatomy["rib"]
 
     assert np.isnan(rib[: int(RIB_BLIND_MM)]).all()
-    assert np.isfinite(rib[int(RIB_BLIND_MM) + 1 :]).all()
+    assert np.isfinite(rib[int(RIB_BLIND_MM) + 1 : -25]).all()
+
+
+def test_near_the_upper_end_a_rib_counts_and_its_absence_does_not():
+    rib = profile_spine(ribbed(124, 1.0)).anatomy["rib"]
+    nothing = profile_spine(straight(muscle(140))).anatomy["rib"]
+
+    assert int(np.nanargmax(rib)) == pytest.approx(124, abs=4)
+    assert np.nanmax(rib) > 0.5
+    assert np.isnan(nothing[-20:]).all()
 
 
 def test_regions_outside_the_volume_are_unknown():
