@@ -25,21 +25,28 @@ from degraded import (
     mislabelled,
     noisy,
     osteoporotic,
+    part,
     sparse,
     thick,
     windows,
     write_series,
 )
 from localise import Truth, by_series, read_as_swept, read_truth
-from real_ct import truth_rows, vertebra_of, volume_of
+from real_ct import files_in, truth_rows, vertebra_of, volume_of
 
-from screening.archive.folder import walk
 from screening.errors import Excluded
 from screening.imaging.hounsfield import Volume
 from screening.imaging.lumbar import LevelCertainty, LumbarSpine, Vertebra, find_lumbar_spine
+from screening.simulation.anatomy import draw_anatomy
+from screening.simulation.archive_writer import findings_of
+from screening.simulation.cohort import Stream, draw_patient
+from screening.simulation.scanner import draw_protocol, reconstruct, scan
 
 NAMES = ("S1", "L5", "L4", "L3", "L2", "L1", "T12", "T11", "T10", "T9")
 FARTHEST_MM = 10.0
+SEED = 11
+SIMULATED_MATRIX = 224
+SIMULATED_WINDOWS_MM = (90.0, 110.0, 130.0, 150.0, 190.0, 230.0)
 READABLE = ("L1", "L2", "L3", "L4", "L5")
 Centres = Mapping[str, float]  # height of every vertebra's centre, mm
 
@@ -136,7 +143,7 @@ def file_run(series: str, volume: Volume, foreign: Volume, centres: Centres, way
     with tempfile.TemporaryDirectory() as folder:
         write_series(Path(folder), volume, way, foreign)
         try:
-            _, spine = read_as_swept(walk([Path(folder)]))
+            _, spine = read_as_swept(files_in(Path(folder)))
         except Excluded as reason:
             return Run(series, way.name, str(reason.reason), seen, reason.detail)
     return Run(series, way.name, verdict_of(spine, centres), seen, described(spine))
@@ -178,13 +185,49 @@ def real_runs(step_mm: float) -> Iterator[Run]:
             yield file_run(series, volumes[series], strangers[series], centres_of(truth), way)
 
 
+def simulated_study(number: int, institution: int) -> tuple[Volume, dict[str, float], str]:
+    """Scan a simulated person from S2 to T10; return the true heights and what is unusual about the spine."""
+    patient = draw_patient(SEED, institution, number)
+    anatomy = draw_anatomy(patient)
+    protocol = draw_protocol(patient, anatomy, SIMULATED_MATRIX)
+    heights = {vertebra.level: float(vertebra.centre_mm[2]) for vertebra in anatomy.spine.vertebrae}
+    z = np.arange(heights["S2"] - 20.0, heights["T10"] + 15.0, protocol.spacing_mm)
+    hu = reconstruct(scan(anatomy, protocol, z), protocol, patient, protocol.kernel, patient.rng(Stream.NOISE))
+    x, y = protocol.axes_mm()
+    volume = Volume(
+        hu=np.asarray(hu, np.int16),
+        spacing_mm=(protocol.spacing_mm, protocol.pixel_mm, protocol.pixel_mm),
+        origin_mm=(float(x[0]), float(y[0]), float(z[0])),
+        axes=np.array([[0.0, 0.0, 1.0], [0.0, 1.0, 0.0], [1.0, 0.0, 0.0]]),
+        slice_thickness_mm=protocol.thickness_mm,
+        kvp_kv=float(protocol.kvp_kv),
+    )
+    findings = " ".join(findings_of(anatomy.spine, level) for level in heights)
+    kinds = {"screws": "instrumented", "transitional": "ised", "fractured": "fracture"}
+    return volume, heights, next((kind for kind, word in kinds.items() if word in findings), "plain")
+
+
+def simulated_runs(patients: int) -> Iterator[Run]:
+    """Yield simulated people whole and in one window of every length at a height drawn by chance."""
+    random = np.random.default_rng(SEED)
+    for number in range(patients):
+        volume, heights, kind = simulated_study(number // 2 + 1, number % 2 + 1)
+        yield run(f"simulated {number}", f"simulated, {kind}, whole", volume, heights)
+        for length_mm in SIMULATED_WINDOWS_MM:
+            count = round(length_mm / volume.spacing_mm[0])
+            first = int(random.integers(0, max(len(volume.hu) - count, 0) + 1))
+            window = part(volume, first, first + count)
+            yield run(f"simulated {number}", f"simulated, {kind}, windows", window, heights)
+
+
 def main(argv: list[str] | None = None) -> int:
     """Print the tables; 0 where nothing is wrong, else 1."""
     parser = argparse.ArgumentParser(description="Degrade real CT and look for confident wrong names.")
     parser.add_argument("--step", type=float, default=30.0, help="mm between windows")
     parser.add_argument("--markdown", type=Path, help="write the table here too")
+    parser.add_argument("--simulated", type=int, metavar="N", help="this many simulated people instead of real CT")
     chosen = parser.parse_args(argv)
-    runs = list(real_runs(chosen.step))
+    runs = list(simulated_runs(chosen.simulated) if chosen.simulated else real_runs(chosen.step))
     text = table(runs)
     sys.stdout.write(text)
     if chosen.markdown:

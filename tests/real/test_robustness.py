@@ -7,7 +7,7 @@ import pytest
 from degraded import THICK_MM, WAYS_TO_WRITE, Written, mislabelled, noisy, osteoporotic, part, sparse, thick, windows
 from localise import Truth
 from real_ct import BUNDLED_COPIES, read_series
-from robustness import Run, centres_of, file_run, mirrored, readable, run, table, verdict_of
+from robustness import Run, centres_of, file_run, mirrored, readable, run, simulated_runs, table, verdict_of
 
 from screening.imaging.lumbar import LevelCertainty, LumbarSpine, Vertebra, find_lumbar_spine
 
@@ -153,3 +153,20 @@ def test_the_table_counts_verdicts_and_names_what_is_wrong():
 
 def test_an_ordinary_way_to_write_is_read_back_as_it_was(bundled, centres):
     assert file_run("", bundled, bundled, centres, Written("plain")).verdict == "right"
+
+
+def test_a_simulated_person_is_never_named_wrongly():
+    runs = list(simulated_runs(1))
+
+    assert len(runs) == 7
+    assert runs[0].verdict == "right"
+    assert "WRONG" not in {one.verdict for one in runs}
+
+
+def test_low_bone_cut_in_the_middle_of_a_body_is_not_taken_for_a_lower_body(bundled, centres, vertebrae):
+    last = round((centres["L2"] + 4.0 - bundled.origin_mm[2]) / 3.0)
+
+    judged = run("", "", part(osteoporotic(bundled, vertebrae), 20, last), centres)
+
+    assert judged.verdict != "WRONG"
+    assert "L2@" not in judged.detail
