@@ -155,8 +155,34 @@ def test_spacing_limit(series, step_mm, expected):
     assert [e.reason for e in judge(series(step_mm=step_mm)).excluded] == expected
 
 
+@pytest.mark.parametrize(("thickness_mm", "expected"), [(5.0, []), (None, []), (8.0, [Exclusion.TOO_THICK])])
+def test_overlapping_slices_are_judged_by_their_thickness(series, thickness_mm, expected):
+    overlapping = series(step_mm=4.0, slices=50, slice_thickness_mm=thickness_mm)
+
+    assert [e.reason for e in judge(overlapping).excluded] == expected
+
+
+@pytest.mark.parametrize(("tilt_deg", "expected"), [(None, []), (0.0, []), (2.0, []), (-15.0, [Exclusion.GANTRY_TILT])])
+def test_a_tilt_that_positions_do_not_show_is_not_trusted(series, tilt_deg, expected):
+    assert [e.reason for e in judge(series(gantry_detector_tilt_deg=tilt_deg)).excluded] == expected
+
+
+def test_one_slice_of_a_sharp_kernel_spoils_the_series(series):
+    given = series(convolution_kernel="B30f").instances
+    sharp = replace(given[20], convolution_kernel="B70f")
+
+    assert reason(Series("1", (*given[:20], sharp, *given[21:]))) is Exclusion.UNSUITABLE_KERNEL
+
+
+def test_neither_file_names_nor_instance_numbers_order_the_slices(series):
+    given = series().instances
+    shuffled = [replace(given[17 * k % 40], instance_number=k, path=Path(str(k))) for k in range(40)]
+
+    assert [len(candidate.instances) for candidate in judge(Series("1", tuple(shuffled))).candidates] == [40]
+
+
 def test_spacing_limit_is_the_sites_choice(series):
-    assert order(series(step_mm=7.5), maximum_spacing_mm=8.0) == ["1"]
+    assert order(series(step_mm=7.5, slice_thickness_mm=7.5), maximum_spacing_mm=8.0) == ["1"]
 
 
 @pytest.mark.parametrize(("slices", "expected"), [(11, [Exclusion.TOO_FEW_SLICES]), (12, [])])
