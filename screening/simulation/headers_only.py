@@ -26,7 +26,7 @@ from screening.simulation.series_writer import (
 )
 
 SERIES_FILES: Final = 250  # a thin series of the abdomen
-PATTERNS: Final = 12  # patients whose headers are repeated; enough for every vendor of both institutions
+PATTERNS: Final = 12  # patients whose headers are repeated; enough for several vendors
 MATRIX: Final = 512
 _PIXEL_BYTES: Final = 2 * MATRIX * MATRIX
 _RANDOM_DIGITS: Final = 20  # at the end of a UID

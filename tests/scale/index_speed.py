@@ -1,0 +1,303 @@
+"""Measure what indexing costs, as ratios within one run, medians of several rounds that take turns.
+
+    python tests/scale/index_speed.py headers   --archive TREE [--files 2000]
+    python tests/scale/index_speed.py unchanged --archive TREE --database FOLDER
+    python tests/scale/index_speed.py workers   --archive TREE
+    python tests/scale/index_speed.py growth    --archive TREE --database FOLDER [--plot FILE]
+
+TREE is made by `screening.simulation.headers_only.write_headers_only`. `unchanged` and `growth` index it first if the
+database does not hold it yet. Times are wall and CPU seconds of this process, for machines that others use too.
+"""
+
+import argparse
+import os
+import pickle
+import resource
+import statistics
+import sys
+import tempfile
+import threading
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import duckdb
+import pydicom
+from distributed import Client, LocalCluster
+from PIL import Image, ImageDraw
+
+from screening.archive.folder import File, Listing, walk
+from screening.archive.header_fields import FIELD_TAGS
+from screening.archive.header_reader import ListedFiles, index_headers
+from screening.cluster import local_cluster
+from screening.config import Settings, SweepSettings
+from screening.indexing import IndexedArchives, update_index
+from screening.store.database import create_schema
+from screening.store.file_index import NOTHING_SETTLES, HeaderBatch, add_headers
+from screening.store.ledger import ledger
+
+ROUNDS = 5
+BATCH_FILES = 4000
+SETTINGS = Settings(sweep=SweepSettings(header_batch=BATCH_FILES))
+MIB = 1024.0**2
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("what", choices=list(MEASUREMENTS))
+    parser.add_argument("--archive", type=Path, required=True)
+    parser.add_argument("--database", type=Path, help="folder for the index; kept")
+    parser.add_argument("--files", type=int, default=2000)
+    parser.add_argument("--rounds", type=int, default=ROUNDS)
+    parser.add_argument("--plot", type=Path, help="PNG of memory and files over time")
+    arguments = parser.parse_args()
+    warnings.simplefilter("ignore")
+    return 0 if MEASUREMENTS[arguments.what](arguments) else 1
+
+
+def say(text: str) -> None:
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
+
+
+def timed(action: Callable[[], object]) -> tuple[float, float]:
+    """Return wall and CPU seconds."""
+    wall, cpu = time.perf_counter(), time.process_time()
+    action()
+    return time.perf_counter() - wall, time.process_time() - cpu
+
+
+def take_turns(actions: dict[str, Callable[[], object]], rounds: int) -> dict[str, tuple[float, float]]:
+    """Return median wall and CPU seconds of each action, measured in turns after one round to warm up."""
+    times: dict[str, list[tuple[float, float]]] = {name: [] for name in actions}
+    for number in range(rounds + 1):
+        for name, action in actions.items():
+            taken = timed(action)
+            if number:
+                times[name].append(taken)
+    return {
+        name: (statistics.median(wall for wall, _ in taken), statistics.median(cpu for _, cpu in taken))
+        for name, taken in times.items()
+    }
+
+
+def verdict(name: str, value: float, limit: float, *, at_least: bool) -> bool:
+    """Say whether a ratio meets its limit."""
+    met = value >= limit if at_least else value <= limit
+    say(f"{name}: {value:.2f} ({'at least' if at_least else 'at most'} {limit} wanted) {'ok' if met else 'MISSED'}")
+    return met
+
+
+def measure_headers(arguments: argparse.Namespace) -> bool:
+    """First index against pydicom, one process, the same files."""
+    listed = list(some_files(arguments.archive, arguments.files))
+    paths = [f"{folder}/{name}" for folder, files in listed for name, _, _ in files]
+    with tempfile.TemporaryDirectory() as folder:
+        databases = iter([empty_index(Path(folder) / str(number)) for number in range(arguments.rounds + 1)])
+        taken = take_turns(
+            {
+                "pydicom": lambda: [all_tags(path) for path in paths],
+                "headers": lambda: index_headers(listed),
+                "first index": lambda: index_here(next(databases), listed),
+            },
+            arguments.rounds,
+        )
+    for name, (wall, cpu) in taken.items():
+        say(f"{name}: {len(paths) / wall:,.0f} files/s, {1e6 * cpu / len(paths):.0f} us CPU a file")
+    say(f"by wall clock: {taken['pydicom'][0] / taken['first index'][0]:.1f}x")
+    by_cpu = taken["pydicom"][1] / taken["first index"][1]
+    return verdict("first index against pydicom, by CPU time", by_cpu, 10.0, at_least=True)
+
+
+def some_files(archive: Path, count: int) -> Iterator[ListedFiles]:
+    folders = ((listing.path, listing.files) for listing in walk([archive]) if listing.files)
+    room = count
+    for path, files in folders:
+        yield path, files[:room]
+        room -= len(files)
+        if room <= 0:
+            return
+
+
+def all_tags(path: str) -> list[object]:
+    header = pydicom.dcmread(path, stop_before_pixels=True)
+    return [header.get(tag) for tag in FIELD_TAGS]
+
+
+@contextmanager
+def here() -> Iterator[Client]:
+    """A worker in this process."""
+    cluster = LocalCluster(n_workers=1, threads_per_worker=1, processes=False, dashboard_address=None)
+    with cluster, Client(cluster) as client:
+        yield client
+
+
+def empty_index(path: Path) -> duckdb.DuckDBPyConnection:
+    connection = duckdb.connect(path)
+    create_schema(connection)
+    return connection
+
+
+def index_here(connection: duckdb.DuckDBPyConnection, listed: list[ListedFiles]) -> None:
+    """Do what the sweep does with some files, without Dask: read, pack, store."""
+    finished = [Listing(path, 1, files, ()) for path, files in listed]
+    add_headers(connection, [HeaderBatch(*pickle.loads(index_headers(listed)))], finished)
+    connection.close()
+
+
+def index(connection: duckdb.DuckDBPyConnection, client: Client, archive: Path, *, full: bool) -> IndexedArchives:
+    return update_index(
+        connection, client, [archive], SETTINGS, lambda what, done, total: None, lambda: False, full=full
+    )
+
+
+@contextmanager
+def opened(folder: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+    folder.mkdir(parents=True, exist_ok=True)
+    with duckdb.connect(folder / "index.duckdb", config={"storage_compatibility_version": "v1.4.0"}) as connection:
+        create_schema(connection)
+        yield connection
+
+
+def measure_unchanged(arguments: argparse.Namespace) -> bool:
+    """Directory pass and full pass of an archive that did not change, against a bare walk."""
+    found: list[IndexedArchives] = []
+    with opened(arguments.database) as connection, here() as client:
+        first = index(connection, client, arguments.archive, full=True)
+        say(f"{first.found_count:,} files, {first.read_count:,} read, peak {peak_mib():.0f} MiB so far")
+        index(connection, client, arguments.archive, full=True)  # folders are trusted once they are two seconds old
+        taken = take_turns(
+            {
+                "bare walk": lambda: bare_walk(arguments.archive),
+                "directory pass": lambda: found.append(index(connection, client, arguments.archive, full=False)),
+                "full pass": lambda: found.append(index(connection, client, arguments.archive, full=True)),
+            },
+            arguments.rounds,
+        )
+    for name, (wall, cpu) in taken.items():
+        say(f"{name}: {1e3 * wall:.0f} ms, CPU {1e3 * cpu:.0f} ms")
+    bare = taken["bare walk"]
+    same = {(one.found_count, one.read_count) for one in found} == {(first.found_count, 0)}
+    say(f"every pass found all files and read none: {same}")
+    met = [
+        verdict(f"{name} against a bare walk, by {clock}", taken[name][place] / bare[place], limit, at_least=False)
+        for name, limit in (("directory pass", 0.25), ("full pass", 1.6))
+        for place, clock in enumerate(("wall clock", "CPU time"))
+    ]
+    return same and all(met) & verdict("peak memory, MiB", peak_mib(), 400.0, at_least=False)
+
+
+def bare_walk(archive: Path) -> list[File]:
+    """What the operating system asks for names, sizes and times: nothing is compared or kept beyond that."""
+    pending, files = [str(archive)], []
+    while pending:
+        with os.scandir(pending.pop()) as entries:
+            for entry in entries:
+                if entry.is_dir():
+                    pending.append(entry.path)
+                else:
+                    status = entry.stat()
+                    files.append((entry.name, status.st_size, status.st_mtime_ns))
+    return files
+
+
+def peak_mib() -> float:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024.0
+
+
+def measure_workers(arguments: argparse.Namespace) -> bool:
+    """First index with one and with two worker processes."""
+    with local_cluster(1) as one, Client(one) as alone, local_cluster(2) as two, Client(two) as both:
+        for client in (alone, both):
+            client.wait_for_workers(len(client.nthreads()), timeout=60)
+            client.run(index_headers, list(some_files(arguments.archive, 100)))
+        taken = take_turns(
+            {
+                "one worker": lambda: first_index(alone, arguments.archive),
+                "two workers": lambda: first_index(both, arguments.archive),
+            },
+            arguments.rounds,
+        )
+    for name, (wall, cpu) in taken.items():
+        say(f"{name}: {wall:.2f} s, CPU of the client {cpu:.2f} s")
+    return verdict("two workers against one", taken["one worker"][0] / taken["two workers"][0], 1.7, at_least=True)
+
+
+def first_index(client: Client, archive: Path) -> None:
+    with tempfile.TemporaryDirectory() as folder, opened(Path(folder)) as connection:
+        index(connection, client, archive, full=True)
+
+
+def measure_growth(arguments: argparse.Namespace) -> bool:
+    """First and incremental index of a large tree: books, bytes a file, memory over time."""
+    with opened(arguments.database) as connection, here() as client, watched() as memory:
+        for name, full in (("first", True), ("second, directory pass", False), ("third, full pass", True)):
+            started = time.perf_counter(), time.process_time()
+            found = index(connection, client, arguments.archive, full=full)
+            wall, cpu = time.perf_counter() - started[0], time.process_time() - started[1]
+            books = ledger(connection, found=found.found_count, unvisited=0, unread=0, settling=NOTHING_SETTLES)
+            say(f"{name}: {found.found_count:,} files, {found.read_count:,} read, {wall:.1f} s, CPU {cpu:.1f} s")
+            say(f"books add up: {books.adds_up}; {books}")
+        connection.execute("CHECKPOINT")
+    size = (arguments.database / "index.duckdb").stat().st_size
+    half = [mib for at, mib in memory if at > memory[-1][0] / 2]
+    say(f"memory: {memory[0][1]:.0f} MiB at the start, {max(mib for _, mib in memory):.0f} MiB at most,")
+    say(f"{min(half):.0f} to {max(half):.0f} MiB in the second half")
+    if arguments.plot:
+        plot(memory, arguments.plot)
+    return books.adds_up & verdict("index, bytes a file", size / found.found_count, 120.0, at_least=False)
+
+
+@contextmanager
+def watched() -> Iterator[list[tuple[float, float]]]:
+    """Note resident memory, MiB, each second."""
+    samples: list[tuple[float, float]] = [(0.0, resident_mib())]
+    ended = threading.Event()
+    began = time.monotonic()
+
+    def watch() -> None:
+        while not ended.wait(1.0):
+            samples.append((time.monotonic() - began, resident_mib()))
+
+    thread = threading.Thread(target=watch)
+    thread.start()
+    try:
+        yield samples
+    finally:
+        ended.set()
+        thread.join()
+
+
+def resident_mib() -> float:
+    pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") / MIB
+
+
+def plot(memory: list[tuple[float, float]], path: Path) -> None:
+    """Draw memory over time as a PNG, without a plotting library."""
+    width, height, margin = 900, 320, 45
+    image = Image.new("RGB", (width, height), "white")
+    draw = ImageDraw.Draw(image)
+    last, top = memory[-1][0], 1.1 * max(mib for _, mib in memory)
+    points = [
+        (margin + (width - 2 * margin) * at / last, height - margin - (height - 2 * margin) * mib / top)
+        for at, mib in memory
+    ]
+    draw.line([(margin, margin), (margin, height - margin), (width - margin, height - margin)], fill="black")
+    draw.line(points, fill="#0072B2", width=2)
+    draw.text((margin, 10), f"resident memory, MiB (top of the axis {top:.0f})", fill="black")
+    draw.text((width - 200, height - 30), f"time, s (to {last:.0f})", fill="black")
+    image.save(path)
+
+
+MEASUREMENTS = {
+    "headers": measure_headers,
+    "unchanged": measure_unchanged,
+    "workers": measure_workers,
+    "growth": measure_growth,
+}
+
+if __name__ == "__main__":
+    sys.exit(main())
