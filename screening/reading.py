@@ -20,6 +20,7 @@ from screening.errors import Excluded, Exclusion
 from screening.imaging.attenuation import (
     TissueAnchors,
     TrabecularReading,
+    calibration_warnings,
     contrast_facts,
     is_enhanced,
     measure_trabecular,
@@ -34,7 +35,15 @@ from screening.imaging.model_input import KvpScale, crops, kvp_scale
 from screening.imaging.series_facts import SeriesFacts, acquisition_named, series_facts
 from screening.imaging.wording import Phase
 from screening.prediction.inference import Predictor
-from screening.prediction.patient import LevelBmd, PatientBmd, judged_levels, level_bmd, patient_bmd, slabs_of
+from screening.prediction.patient import (
+    LevelBmd,
+    LevelProblem,
+    PatientBmd,
+    judged_levels,
+    level_bmd,
+    patient_bmd,
+    slabs_of,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,7 +199,9 @@ def _read_bone(found: _Found, predictor: Predictor, settings: Settings) -> Serie
         spine=spine,
         patient=patient,
         contrast_enhanced=bool(enhanced),
-        warnings=patient.warnings + _study_warnings(found.series.first, spine, scale, enhanced),
+        warnings=patient.warnings
+        + _study_warnings(found.series.first, spine, scale, enhanced)
+        + calibration_warnings(found.sight.anchors, enhanced=bool(enhanced)),
         evidence_png=evidence_png(volume, _shown(patient, [attention for _, attention in read])),
     )
     return SeriesDecision(found.facts, sight=found.sight, levels=levels, measured=measured)
@@ -243,10 +254,23 @@ def _not_needed(series: Series) -> SeriesDecision:
 
 def _shown(patient: PatientBmd, looked: Sequence[AttentionMap]) -> tuple[LevelEvidence, ...]:
     """Pair the judged levels with their maps; judging keeps the order."""
-    return tuple(
-        LevelEvidence(level.vertebra, level.trabecular, level.bmd_g_cm2, level.problem is None, attention)
-        for level, attention in zip(patient.levels, looked, strict=True)
+    return tuple(_evidence(level, attention) for level, attention in zip(patient.levels, looked, strict=True))
+
+
+def _evidence(level: LevelBmd, attention: AttentionMap) -> LevelEvidence:
+    heights = level.quality.heights
+    return LevelEvidence(
+        vertebra=level.vertebra,
+        reading=level.trabecular,
+        bmd_g_cm2=level.bmd_g_cm2,
+        problem=_words(level.problem),
+        attention=attention,
+        plates_mm=(heights.upper_plate_mm, heights.lower_plate_mm) if heights else (),
     )
+
+
+def _words(problem: LevelProblem | None) -> str:
+    return problem.replace("_", " ") if problem else ""
 
 
 def _study_warnings(instance: Instance, spine: LumbarSpine, scale: KvpScale, enhanced: bool | None) -> tuple[str, ...]:

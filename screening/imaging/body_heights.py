@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter1d
 
 from screening.imaging.end_plates import (
+    GAP_MM,
     STEP_MM,
     Column,
     EndPlates,
@@ -57,10 +58,14 @@ class BodyHeights:
     anterior_mm: float
     middle_mm: float
     posterior_mm: float
+    upper_plate_mm: Floats  # (n, 3) patient coordinates, from front to back
+    lower_plate_mm: Floats
 
 
-def measure_heights(volume: Volume, vertebrae: Sequence[Vertebra], outlines_mm: Sequence[Floats]) -> list[BodyHeights]:
-    """Measure all bodies of a spine.
+def measure_heights(
+    volume: Volume, vertebrae: Sequence[Vertebra], outlines_mm: Sequence[Floats]
+) -> list[BodyHeights | None]:
+    """Measure all bodies of a spine; None where a plate leaves the volume in front or behind.
 
     Args:
         volume: the series.
@@ -74,23 +79,28 @@ def measure_heights(volume: Volume, vertebrae: Sequence[Vertebra], outlines_mm: 
     return [_heights(smooth, column, plate, outline) for plate, outline in zip(plates, outlines_mm, strict=True)]
 
 
-def height_losses(levels: Sequence[str], heights: Sequence[BodyHeights], metal: Sequence[bool]) -> list[float | None]:
+def height_losses(
+    levels: Sequence[str], heights: Sequence[BodyHeights | None], metal: Sequence[bool]
+) -> list[float | None]:
     """Largest share that each body has lost of the heights the others let expect.
 
-    Bodies with metal in them expect nothing of others. None where fewer than two others can be compared.
+    Bodies with metal in them expect nothing of others. None where the body was not measured or fewer than two others
+    can be compared.
     """
-    measured = np.array([(body.anterior_mm, body.middle_mm, body.posterior_mm) for body in heights])
+    unknown = (np.nan, np.nan, np.nan)
+    measured = np.array([(b.anterior_mm, b.middle_mm, b.posterior_mm) if b else unknown for b in heights])
+    known = np.array([body is not None for body in heights])
     scaled = measured / np.array([USUAL_HEIGHTS[level] for level in levels])
     places = np.arange(len(levels))
     losses: list[float | None] = []
     for place in places:
-        others = scaled[(places != place) & ~np.asarray(metal), 2]
-        expected = float(np.median(others)) if len(others) >= LEAST_NEIGHBOURS else None
-        losses.append(None if expected is None else float(1 - scaled[place].min() / expected))
+        others = scaled[(places != place) & known & ~np.asarray(metal), 2]
+        comparable = known[place] and len(others) >= LEAST_NEIGHBOURS
+        losses.append(float(1 - scaled[place].min() / np.median(others)) if comparable else None)
     return losses
 
 
-def _heights(smooth: SmoothVolume, column: Column, plates: EndPlates, outline_mm: Floats) -> BodyHeights:
+def _heights(smooth: SmoothVolume, column: Column, plates: EndPlates, outline_mm: Floats) -> BodyHeights | None:
     """Follow both plates from the axis to front and back."""
     middle = (plates.lower + plates.upper) // 2
     centre, axis = column.points[middle], column.axes[middle]
@@ -103,11 +113,15 @@ def _heights(smooth: SmoothVolume, column: Column, plates: EndPlates, outline_mm
     picture = _sagittal(smooth, centre, axis, behind, heights, depths)
     above = heights[_plate(picture, heights - upper, depths)]
     below = heights[::-1][_plate(picture[::-1], lower - heights[::-1], depths)]
+    across = centre + depths[:, None] * behind
+    upper_mm, lower_mm = (across + along[:, None] * axis for along in (above, below))
+    if not smooth.holds(np.concatenate([upper_mm + GAP_MM * axis, lower_mm - GAP_MM * axis])):
+        return None
     share = (depths - front) / (back - front)
     anterior, middle_height, posterior = (
         float((above - below)[(share >= low) & (share <= high)].mean()) for low, high in SPANS
     )
-    return BodyHeights(anterior, middle_height, posterior)
+    return BodyHeights(anterior, middle_height, posterior, upper_mm, lower_mm)
 
 
 def _midline_extent(contour: Floats, behind: Floats) -> tuple[float, float]:

@@ -67,6 +67,11 @@ class SmoothVolume:
         )
         return values
 
+    def holds(self, patient_mm: Floats) -> bool:
+        """Whether all points (..., 3) lie in the volume."""
+        index = self.volume.index(patient_mm)
+        return bool(np.all((index >= -0.5) & (index <= np.array(self.volume.hu.shape) - 0.5)))
+
 
 def smooth_volume(volume: Volume, column: Column) -> SmoothVolume:
     """Cut the surroundings of the column out and clip what is neither soft tissue nor bone."""

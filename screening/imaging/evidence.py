@@ -54,13 +54,19 @@ class AttentionMap:
 
 
 class LevelEvidence(NamedTuple):
-    """What is shown of one level; `used` is false where the level does not count for the patient's value."""
+    """What is shown of one level; `problem` says why it does not count for the patient's value, "" where it does."""
 
     vertebra: Vertebra
     reading: TrabecularReading
     bmd_g_cm2: float | None
-    used: bool
+    problem: str = ""
     attention: AttentionMap | None = None
+    plates_mm: tuple[Floats, ...] = ()  # (n, 3) each, patient coordinates; straight lines where not traced
+
+    @property
+    def used(self) -> bool:
+        """Whether the level counts."""
+        return not self.problem
 
     @property
     def colour(self) -> tuple[int, int, int]:
@@ -123,6 +129,11 @@ def _axial_tile(volume: Volume, level: LevelEvidence) -> Image.Image:
     draw.line([*corners, corners[0]], fill=level.colour, width=2, joint="curve")
     draw.text((8, 4), caption(level), fill=level.colour, font=ImageFont.load_default(FONT_PX))
     draw.text((6, CAPTION_PX + 4), "R", fill=TEXT_COLOUR, font=ImageFont.load_default(FONT_PX))
+    if not level.used:
+        draw.text(
+            (8, tile.height - 8), f"not used: {level.problem}", fill=level.colour, anchor="ld",
+            font=ImageFont.load_default(FONT_PX), stroke_width=2, stroke_fill=BACKGROUND,
+        )  # fmt: skip
     return tile
 
 
@@ -151,7 +162,7 @@ def _draw_legend(sheet: Image.Image, levels: tuple[LevelEvidence, ...]) -> None:
     x = 8.0
     for colour, text, shown in (
         (USED_COLOUR, "region of interest (HU)", any(level.used for level in levels)),
-        (UNUSED_COLOUR, "region of interest, level not used", any(not level.used for level in levels)),
+        (UNUSED_COLOUR, "level not used", any(not level.used for level in levels)),
         (
             ATTENTION_COLOUR,
             f"where the network looked ({ATTENTION_SHARE:.0%})",
@@ -166,7 +177,7 @@ def _draw_legend(sheet: Image.Image, levels: tuple[LevelEvidence, ...]) -> None:
 def caption(level: LevelEvidence) -> str:
     """Text over one level's picture."""
     bmd = "" if level.bmd_g_cm2 is None else f"   {level.bmd_g_cm2:.2f} g/cm2"
-    return f"{level.vertebra.level}   {level.reading.mean_hu:.0f} HU{bmd}{'' if level.used else '   not used'}"
+    return f"{level.vertebra.level}   {level.reading.mean_hu:.0f} HU{bmd}"
 
 
 def _axial_slab(volume: Volume, middle: float) -> Floats:
@@ -193,8 +204,18 @@ def _sagittal(volume: Volume, levels: tuple[LevelEvidence, ...], height_px: int)
     draw = ImageDraw.Draw(image)
     for level in levels:
         y_mm = level.vertebra.centre_mm[1] - front
-        _draw_level(draw, level, y_mm * px_per_mm, top, px_per_mm)
+        for plate in level.plates_mm or _straight_plates(level.vertebra):
+            line = [((y - front) * px_per_mm, (top - z) * px_per_mm) for _, y, z in plate.tolist()]
+            draw.line(line, fill=level.colour, width=2, joint="curve")
+        _draw_name(draw, level, y_mm * px_per_mm, top, px_per_mm)
     return image
+
+
+def _straight_plates(vertebra: Vertebra) -> tuple[Floats, ...]:
+    """Lines (2, 3) across the axis of the body where nobody traced its plates."""
+    x, y, _ = vertebra.centre_mm
+    reach = END_PLATE_HALF_MM
+    return tuple(np.array([(x, y - reach, z), (x, y + reach, z)]) for z in (vertebra.upper_z_mm, vertebra.lower_z_mm))
 
 
 def _sagittal_picture(volume: Volume, bodies: tuple[Vertebra, ...], heights: Floats, depths: Floats) -> Floats:
@@ -210,17 +231,13 @@ def _sagittal_picture(volume: Volume, bodies: tuple[Vertebra, ...], heights: Flo
     return picture
 
 
-def _draw_level(draw: ImageDraw.ImageDraw, level: LevelEvidence, x: float, top_mm: float, px_per_mm: float) -> None:
-    """Draw both end plates of one level and its name in front of the body."""
-    half = END_PLATE_HALF_MM * px_per_mm
-    for z_mm in (level.vertebra.upper_z_mm, level.vertebra.lower_z_mm):
-        y = (top_mm - z_mm) * px_per_mm
-        draw.line([(x - half, y), (x + half, y)], fill=level.colour, width=2)
+def _draw_name(draw: ImageDraw.ImageDraw, level: LevelEvidence, x: float, top_mm: float, px_per_mm: float) -> None:
+    """Write the name of one level in front of the body."""
     y = (top_mm - level.vertebra.centre_mm[2]) * px_per_mm
     font = ImageFont.load_default(FONT_PX + 3)
     draw.text(
-        (x - half - 8, y), level.vertebra.level, fill=level.colour, font=font, anchor="rm", stroke_width=2,
-        stroke_fill=BACKGROUND,
+        (x - END_PLATE_HALF_MM * px_per_mm - 8, y), level.vertebra.level, fill=level.colour, font=font, anchor="rm",
+        stroke_width=2, stroke_fill=BACKGROUND,
     )  # fmt: skip
 
 

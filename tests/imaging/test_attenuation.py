@@ -8,7 +8,14 @@ from dicom_files import found
 
 from screening.archive.header import read_header
 from screening.archive.index import Series
-from screening.imaging.attenuation import TissueAnchors, contrast_facts, is_enhanced, measure_trabecular, tissue_anchors
+from screening.imaging.attenuation import (
+    TissueAnchors,
+    calibration_warnings,
+    contrast_facts,
+    is_enhanced,
+    measure_trabecular,
+    tissue_anchors,
+)
 from screening.imaging.eligibility import EligibilitySettings
 from screening.imaging.hounsfield import Volume, read_volume
 from screening.imaging.lumbar import Vertebra
@@ -247,3 +254,26 @@ def test_real_ct_reads_like_the_hand_drawn_regions(key, aorta_hu, enhanced):
     assert anchors.aorta_hu == pytest.approx(aorta_hu, abs=10)
     assert is_enhanced(anchors, EligibilitySettings()) is enhanced
     assert anchors.air_hu == pytest.approx(-1000, abs=30)
+
+
+IN_ORDER = TissueAnchors(air_hu=-1000.0, fat_hu=-100.0, muscle_hu=50.0, aorta_hu=40.0)
+
+
+@pytest.mark.parametrize(
+    ("changed", "enhanced", "told"),
+    [
+        ({}, False, 0),
+        ({"air_hu": -970.0}, False, 0),
+        ({"air_hu": -969.0}, False, 1),
+        ({"fat_hu": -121.0}, False, 1),
+        ({"muscle_hu": 4.0}, False, 1),
+        ({"aorta_hu": 61.0}, False, 1),
+        ({"aorta_hu": 180.0, "muscle_hu": 90.0}, True, 0),
+        ({"fat_hu": -79.0, "air_hu": -900.0}, True, 2),
+        ({"air_hu": None, "fat_hu": None, "muscle_hu": None, "aorta_hu": None}, False, 0),
+    ],
+)
+def test_tissues_off_their_usual_attenuation_are_told(changed, enhanced, told):
+    warnings = calibration_warnings(replace(IN_ORDER, **changed), enhanced=enhanced)
+    assert len(warnings) == told
+    assert all(warning.startswith("calibration: ") for warning in warnings)

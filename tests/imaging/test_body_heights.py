@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from blocks_of_bone import HEIGHT_MM, LEVELS, block_outline, block_spine, block_vertebrae
@@ -7,6 +9,7 @@ from screening.imaging.end_plates import STEP_MM, find_end_plates, smooth_volume
 
 WHOLE = (0.0, 0.0, 0.0)
 OUTLINES = [block_outline(level) for level in LEVELS]
+LINE = np.zeros((2, 3))
 NO_METAL = (False, False, False, False)
 
 
@@ -61,7 +64,7 @@ def test_the_column_runs_through_the_centres_in_even_steps():
 
 def usual(level, share=WHOLE):
     expected = USUAL_HEIGHTS[level]
-    return BodyHeights(*(27.0 * height * (1 - lost) for height, lost in zip(expected, share, strict=True)))
+    return BodyHeights(*(27.0 * height * (1 - lost) for height, lost in zip(expected, share, strict=True)), LINE, LINE)
 
 
 def test_usual_bodies_have_lost_nothing():
@@ -89,3 +92,18 @@ def test_bodies_with_metal_are_no_standard():
 
 def test_a_body_with_one_neighbour_cannot_be_judged():
     assert height_losses(("L1", "L2"), [usual("L1"), usual("L2")], (False, False)) == [None, None]
+
+
+def test_a_body_whose_plate_leaves_the_volume_is_not_measured():
+    whole = block_spine({})
+    cut = whole.index(np.array([0.0, 0.0, -HEIGHT_MM / 2 - 1.0]))[0]
+    first = round(float(cut))
+    bottom = whole.patient_mm(np.array([first, 0.0, 0.0]))
+    volume = replace(whole, hu=whole.hu[first:], origin_mm=tuple(float(mm) for mm in bottom))
+
+    measured = measure_heights(volume, block_vertebrae(), OUTLINES)
+
+    assert measured[-1] is None
+    assert None not in measured[:-1]
+    assert height_losses(LEVELS, measured, NO_METAL)[-1] is None
+    assert height_losses(LEVELS, measured, NO_METAL)[0] == pytest.approx(0.05, abs=0.1)

@@ -40,10 +40,10 @@ def looked_at(rows, columns, z):
     return AttentionMap(weight / weight.sum(), np.array([0.0, 0, z]), 80.0)
 
 
-def level(name, z, bmd=0.88, used=True, attention=None):
+def level(name, z, bmd=0.88, problem="", attention=None, plates=()):
     square = np.array([[-9.0, -6, z], [9, -6, z], [9, 6, z], [-9, 6, z]])
     reading = TrabecularReading(105.4, 20.0, 104.0, 216.0, 33.0, square, 2 * square)
-    return LevelEvidence(Vertebra(name, (0.0, 0.0, z), z + 13, z - 13, 1.0), reading, bmd, used, attention)
+    return LevelEvidence(Vertebra(name, (0.0, 0.0, z), z + 13, z - 13, 1.0), reading, bmd, problem, attention, plates)
 
 
 def levels(count, **changes):
@@ -80,7 +80,7 @@ def test_the_patients_left_is_on_the_right_and_the_back_below(volume):
 
 def test_regions_and_end_plates_are_drawn_in_the_colour_of_use(volume):
     used = opened(evidence_png(volume, levels(4)))
-    unused = opened(evidence_png(volume, levels(4, used=False)))
+    unused = opened(evidence_png(volume, levels(4, problem="height loss")))
 
     assert share_of(used, USED_COLOUR) > 0.002
     assert share_of(used, UNUSED_COLOUR) == 0
@@ -92,8 +92,26 @@ def test_caption_names_level_attenuation_and_bmd():
     assert caption(level("L1", 0.0)) == "L1   105 HU   0.88 g/cm2"
 
 
-def test_caption_of_a_level_that_does_not_count():
-    assert caption(level("L3", 0.0, bmd=None, used=False)) == "L3   105 HU   not used"
+def test_caption_of_a_level_without_value():
+    assert caption(level("L3", 0.0, bmd=None)) == "L3   105 HU"
+
+
+def test_the_reason_is_written_into_the_picture_of_a_level_that_does_not_count(volume):
+    plain = opened(evidence_png(volume, levels(1, problem=" ")))
+    reasoned = opened(evidence_png(volume, levels(1, problem="metal or cement")))
+
+    foot = slice(CAPTION_PX + TILE_PX - 30, CAPTION_PX + TILE_PX)
+    assert share_of(reasoned[foot, -TILE_PX:], UNUSED_COLOUR) > share_of(plain[foot, -TILE_PX:], UNUSED_COLOUR)
+
+
+def test_plates_are_drawn_where_they_were_traced(volume):
+    slanted = (np.array([[0.0, -15.0, 55.0], [0.0, 15.0, 40.0]]), np.array([[0.0, -15.0, 20.0], [0.0, 15.0, 20.0]]))
+    straight = opened(evidence_png(volume, (level("L1", 34.0),)))
+    traced = opened(evidence_png(volume, (level("L1", 34.0, plates=slanted),)))
+
+    rows = np.nonzero(np.abs(traced[:-CAPTION_PX, :-TILE_PX] - USED_COLOUR).max(axis=-1) < 3)[0]
+    flat = np.nonzero(np.abs(straight[:-CAPTION_PX, :-TILE_PX] - USED_COLOUR).max(axis=-1) < 3)[0]
+    assert len(np.unique(rows)) > len(np.unique(flat)) + 20
 
 
 def test_levels_at_the_edge_of_the_volume_are_drawn(volume):

@@ -24,7 +24,13 @@ from screening.prediction.patient import (
 )
 from screening.prediction.tscore import REFERENCES, Category
 
-SOUND = BodyQuality(BodyHeights(27.0, 26.0, 27.0), height_loss=0.05, fracture_loss=0.2, metal_mm3=0.0, dark_share=0.0)
+SOUND = BodyQuality(
+    BodyHeights(27.0, 26.0, 27.0, np.zeros((2, 3)), np.zeros((2, 3))),
+    height_loss=0.05,
+    fracture_loss=0.2,
+    metal_mm3=0.0,
+    dark_share=0.0,
+)
 HOLOGIC = REFERENCES["hologic_l1_l4_female"]
 
 
