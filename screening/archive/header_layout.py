@@ -8,6 +8,7 @@ vary ends a run and is parsed anew. What does not fit is walked.
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 from screening.archive.header_fields import CHARACTER_SET_TAG, FIELD_TAGS, RawHeader, encodings_named, tag_of
@@ -147,6 +148,7 @@ def raw_header(taken: Taken) -> RawHeader:
     )
 
 
+@lru_cache(maxsize=256)
 def _uid(value: bytes | None) -> str:
     text = (value or b"").removesuffix(b"\0")
     if not all(byte in b"0123456789." for byte in text):

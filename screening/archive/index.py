@@ -11,6 +11,7 @@ import zlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, fields, replace
 from datetime import date
+from operator import attrgetter
 from pathlib import Path
 from typing import Any, Final
 
@@ -155,14 +156,14 @@ def pack(instances: Iterable[Instance]) -> bytes:
     A path is kept as folder and name. Copies (see `distinct`) are kept so that they are known, and marked.
     """
     members = list(instances)
-    columns = {name: [_to_json(getattr(instance, name)) for instance in members] for name in _PACKED_FIELDS}
+    columns: dict[str, list[Any]] = {name: list(map(attrgetter(name), members)) for name in _PACKED_FIELDS}
     folders = sorted({str(instance.path.parent) for instance in members})
     numbers = {folder: number for number, folder in enumerate(folders)}
     columns["folder"] = [numbers[str(instance.path.parent)] for instance in members]
     columns["name"] = [instance.path.name for instance in members]
     originals = {instance.path for instance in distinct(members)}
     columns["copy"] = [int(instance.path not in originals) for instance in members]
-    compact = {name: values[:1] if _all_equal(values) else values for name, values in columns.items()}
+    compact = {name: [_to_json(value) for value in _once_if_equal(values)] for name, values in columns.items()}
     content = {"count": len(members), "folders": folders, "columns": compact}
     return PACK_VERSION + zlib.compress(json.dumps(content, separators=(",", ":")).encode())
 
@@ -218,8 +219,8 @@ def distinct(instances: Iterable[Instance]) -> tuple[Instance, ...]:
 _NOWHERE: Final = Path()
 
 
-def _all_equal(values: list[Any]) -> bool:
-    return all(value == values[0] for value in values)
+def _once_if_equal(values: list[Any]) -> list[Any]:
+    return values[:1] if values and values.count(values[0]) == len(values) else values
 
 
 def _to_json(value: Any) -> Any:

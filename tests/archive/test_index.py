@@ -1,3 +1,5 @@
+import json
+import zlib
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
@@ -7,16 +9,19 @@ from dicom_files import ct_slice, found, write
 
 from screening.archive.header import read_header
 from screening.archive.index import (
+    PACK_VERSION,
     Instance,
     age_at_study_years,
     files_of,
     fingerprint,
+    indexed_series,
     pack,
     series_of,
     study_fingerprint,
     unpack,
     unpack_study,
 )
+from screening.errors import UserError
 
 
 @pytest.fixture
@@ -93,3 +98,38 @@ def test_an_impossible_birth_date_gives_way_to_patient_age(instances: list[Insta
     one = replace(instances[0], patient_birth_date=born, patient_age_years=55.0)
     assert age_at_study_years(one) == 55.0
     assert age_at_study_years(replace(one, patient_age_years=999.0)) is None
+
+
+def test_the_packing_names_its_version_and_an_earlier_one_is_read(instances: list[Instance]) -> None:
+    packed = pack(instances)
+    columns = {name: [getattr(one, name) for one in instances] for name in Instance.__slots__}
+    plain = {name: [value if isinstance(value, int | float | tuple | str | None) else str(value) for value in values]
+             for name, values in columns.items()}  # fmt: skip
+    version_1 = zlib.compress(json.dumps({"count": len(instances), "columns": plain}).encode())
+
+    assert packed[:1] == PACK_VERSION
+    assert unpack(version_1) == tuple(instances)
+    assert list(files_of(version_1)) == list(files_of(packed))
+
+
+def test_a_packing_of_a_later_version_is_refused(instances: list[Instance]) -> None:
+    with pytest.raises(UserError, match="later version"):
+        unpack(b"\x03" + pack(instances)[1:])
+
+
+def test_a_copy_is_kept_in_the_books_and_left_out_of_the_series(instances: list[Instance]) -> None:
+    copy = replace(instances[1], path=Path("/zzz/copy"), mtime_ns=5)
+    other = replace(instances[1], path=Path("/zzz/other"), patient_id="OTHER")
+
+    series = indexed_series("2.25.1", "2.25.1.1", [copy, other, *instances])
+
+    assert (series.instance_count, series.copy_count) == (4, 1)
+    assert unpack(series.packed) == (*instances, other)
+    assert unpack(series.packed, copies=True) == (*instances, copy, other)
+    assert len(list(files_of(series.packed))) == 5
+    assert series.fingerprint == fingerprint([*instances, other])
+
+
+def test_a_series_without_files_is_packed_too() -> None:
+    series = indexed_series("2.25.1", "2.25.1.1", [])
+    assert (series.instance_count, series.newest_mtime_ns, series.folders) == (0, 0, ())
