@@ -7,7 +7,7 @@ from dicom_files import ct_slice, found, write
 from numpy.typing import NDArray
 from roi_predictor import RoiPredictor
 
-from screening.archive.folder import walk
+from screening.archive.folder import files_below
 from screening.archive.header import read_header
 from screening.archive.index import Series, Study, series_of
 from screening.config import PredictionSettings, Settings
@@ -30,7 +30,7 @@ def predictor() -> Predictor:
 @pytest.fixture(scope="session")
 def studies(simulated: Path) -> list[Study]:
     series: dict[str, list[Series]] = {}
-    for (study, _), one in series_of(read_header(file) for file in walk([simulated / "archive"])).items():
+    for (study, _), one in series_of(read_header(file) for file in files_below(simulated / "archive")).items():
         series.setdefault(study, []).append(one)
     return [Study(study, tuple(members)) for study, members in sorted(series.items())]
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from screening.archive.folder import walk
+from screening.archive.folder import files_below
 from screening.archive.header import read_header
 from screening.archive.index import Series, Study
 from screening.config import Settings
@@ -22,7 +22,7 @@ needs_shared = pytest.mark.skipif(not SHARED.exists(), reason="needs ../shared/d
 
 
 def reading_of(folder: Path, settings: Settings = Settings()) -> StudyReading:  # noqa: B008  frozen
-    instances = [read_header(file) for file in walk([folder]) if file.path.suffix == ".dcm"]
+    instances = [read_header(file) for file in files_below(folder) if file.path.suffix == ".dcm"]
     study = Study(instances[0].study_instance_uid, (Series(instances[0].series_instance_uid, tuple(instances)),))
     return read_study(study, find_lumbar_spine, load_predictor(device="cpu"), settings)
 

@@ -203,6 +203,12 @@ def found_file(folder: str, file: File) -> FoundFile:
     return FoundFile(path, size_bytes, mtime_ns)
 
 
+def files_below(folder: Path) -> Iterator[FoundFile]:
+    """Yield every file below a folder."""
+    for listing in walk([folder]):
+        yield from (found_file(listing.path, file) for file in listing.files)
+
+
 def found_folder(folder: str) -> FoundFile:
     """Describe a folder that cannot be listed, so that it is counted."""
     return FoundFile(Path(folder), 0, 0, unreachable=True)

@@ -32,8 +32,8 @@ from scipy.ndimage import (
     grey_opening,
     label,
 )
-from zoo import found_files
 
+from screening.archive.folder import files_below
 from screening.archive.header import FoundFile, read_header
 from screening.archive.index import Series, Study, series_of
 from screening.errors import Excluded
@@ -123,7 +123,7 @@ def single_slices() -> Iterator[Line]:
     """Yield the single slices of labels.csv."""
     with (SLICES / "labels.csv").open() as file:
         labels = {row["file"]: row for row in csv.DictReader(file)}
-    for found in found_files(SLICES):
+    for found in files_below(SLICES):
         row = labels.get(found.path.name)
         if row is not None:
             name = f"{found.path.name[:7]} {row['region_seen']}"
@@ -205,7 +205,7 @@ def simulated_series(folder: Path, patients: int) -> Iterator[Line]:
     write_archive(folder, patients=patients, seed=SIMULATED_SEED, institution=1, matrix=SIMULATED_MATRIX)
     with (folder / "truth.csv").open() as file:
         truths = {row["study_instance_uid"]: row for row in csv.DictReader(file)}
-    grouped = series_of(read_header(found) for found in found_files(folder / "archive"))
+    grouped = series_of(read_header(found) for found in files_below(folder / "archive"))
     for (study_uid, _), series in sorted(grouped.items()):
         truth = truths[study_uid]
         for candidate in judge_series(Study(study_uid, (series,)), SETTINGS).candidates:

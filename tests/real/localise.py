@@ -19,9 +19,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from real_ct import SHARED, files_in, volume_of
+from real_ct import SHARED, volume_of
 from scipy import ndimage
 
+from screening.archive.folder import files_below
 from screening.archive.header import FoundFile, NotIndexed, read_header
 from screening.archive.index import Series, Study
 from screening.errors import Excluded, Exclusion
@@ -155,8 +156,8 @@ def reason_of(name: str, files: Iterable[FoundFile]) -> Reason:
 def negative_reasons() -> Iterator[Reason]:
     """Yield where each negative series and each single slice ends."""
     for name, folder in NEGATIVE_SERIES.items():
-        yield reason_of(name, files_in(SHARED / folder))
-    for file in files_in(SHARED / SINGLE_SLICES):
+        yield reason_of(name, files_below(SHARED / folder))
+    for file in files_below(SHARED / SINGLE_SLICES):
         if file.path.suffix == ".dcm":
             yield reason_of(f"slice {file.path.stem.split('_AGE')[0]}", [file])
 

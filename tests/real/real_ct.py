@@ -15,8 +15,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from screening.archive.folder import found_file, walk
-from screening.archive.header import FoundFile, read_header
+from screening.archive.folder import files_below
+from screening.archive.header import read_header
 from screening.archive.index import Series
 from screening.imaging.hounsfield import Volume, read_volume
 from screening.imaging.lumbar import Vertebra
@@ -88,14 +88,9 @@ def volume_of(series_key: str, path: str) -> Volume:
     return read_nifti(images[0]) if images else read_series(folder)
 
 
-def files_in(folder: Path) -> list[FoundFile]:
-    """Every file below a folder, as a sweep finds them."""
-    return [found_file(listing.path, file) for listing in walk([folder]) for file in listing.files]
-
-
 def read_series(folder: Path) -> Volume:
     """Read a folder that holds one DICOM series."""
-    instances = [read_header(file) for file in files_in(folder) if file.path.suffix == ".dcm"]
+    instances = [read_header(file) for file in files_below(folder) if file.path.suffix == ".dcm"]
     return read_volume(Series(instances[0].series_instance_uid, tuple(instances)))
 
 

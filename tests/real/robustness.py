@@ -32,8 +32,9 @@ from degraded import (
     write_series,
 )
 from localise import Truth, by_series, read_as_swept, read_truth
-from real_ct import files_in, truth_rows, vertebra_of, volume_of
+from real_ct import truth_rows, vertebra_of, volume_of
 
+from screening.archive.folder import files_below
 from screening.errors import Excluded
 from screening.imaging.hounsfield import Volume
 from screening.imaging.lumbar import LevelCertainty, LumbarSpine, Vertebra, find_lumbar_spine
@@ -143,7 +144,7 @@ def file_run(series: str, volume: Volume, foreign: Volume, centres: Centres, way
     with tempfile.TemporaryDirectory() as folder:
         write_series(Path(folder), volume, way, foreign)
         try:
-            _, spine = read_as_swept(files_in(Path(folder)))
+            _, spine = read_as_swept(list(files_below(Path(folder))))
         except Excluded as reason:
             return Run(series, way.name, str(reason.reason), seen, reason.detail)
     return Run(series, way.name, verdict_of(spine, centres), seen, described(spine))

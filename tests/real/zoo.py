@@ -15,7 +15,7 @@ import subprocess
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydicom.uid import UID
 
-from screening.archive.folder import found_file, walk
+from screening.archive.folder import files_below
 from screening.archive.header import FoundFile, NotIndexed, read_header
 from screening.archive.index import Instance, Series, Study
 from screening.errors import Excluded
@@ -73,12 +73,6 @@ class Outcome:
         return any(
             text.startswith(("CRASH", DIFFERENT)) for text in (self.header, self.judged, self.picture, self.compared)
         )
-
-
-def found_files(folder: Path) -> Iterator[FoundFile]:
-    """Yield every file below a folder."""
-    for listing in walk([folder]):
-        yield from (found_file(listing.path, file) for file in listing.files)
 
 
 def outcome_of_file(found: FoundFile, root: Path) -> Outcome:
@@ -183,7 +177,7 @@ def main(argv: list[str] | None = None) -> int:
     chosen = parser.parse_args(argv)
     if shutil.which("dcmdump", path=str(DCMTK)) is None:
         sys.stdout.write("DCMTK is not installed: nothing is compared.\n")
-    outcomes = [outcome_of_file(found, chosen.folder) for found in found_files(chosen.folder)]
+    outcomes = [outcome_of_file(found, chosen.folder) for found in files_below(chosen.folder)]
     tables = report(outcomes)
     sys.stdout.write(tables)
     if chosen.markdown:

@@ -3,7 +3,7 @@ from pathlib import Path
 import pydicom
 import pytest
 
-from screening.archive.folder import found_file, walk
+from screening.archive.folder import files_below
 from screening.archive.header import FoundFile, read_header
 from screening.archive.header_reader import HeaderReader
 from screening.archive.index import Instance
@@ -16,7 +16,7 @@ FILES = 3 * SERIES_FILES + 10
 def files(tmp_path_factory: pytest.TempPathFactory) -> list[FoundFile]:
     folder = tmp_path_factory.mktemp("headers")
     write_headers_only(folder, FILES, seed=1)
-    return [found_file(listing.path, file) for listing in walk([folder]) for file in listing.files]
+    return list(files_below(folder))
 
 
 @pytest.fixture(scope="module")
