@@ -115,7 +115,8 @@ def _heights(smooth: SmoothVolume, column: Column, plates: EndPlates, outline_mm
     below = heights[::-1][_plate(picture[::-1], lower - heights[::-1], depths)]
     across = centre + depths[:, None] * behind
     upper_mm, lower_mm = (across + along[:, None] * axis for along in (above, below))
-    if not smooth.holds(np.concatenate([upper_mm + GAP_MM * axis, lower_mm - GAP_MM * axis])):
+    straight = [across + (upper + GAP_MM) * axis, across + (lower - GAP_MM) * axis]  # else the path is pushed inwards
+    if not smooth.holds(np.concatenate([upper_mm + GAP_MM * axis, lower_mm - GAP_MM * axis, *straight])):
         return None
     share = (depths - front) / (back - front)
     anterior, middle_height, posterior = (
