@@ -13,7 +13,7 @@ test: $(INSTALLED)  ## Run all checks: format, lint, types, tests
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --dist loadfile
 
 dashboard: $(INSTALLED)  ## Open the dashboard on the demo's database
 	$(BIN)/screening dashboard --database demo
@@ -21,12 +21,12 @@ dashboard: $(INSTALLED)  ## Open the dashboard on the demo's database
 weights: $(INSTALLED)  ## Make the bundled weights anew, into ./build/weights; goes on where it was interrupted
 	mkdir -p build/weights
 	test -f build/weights/pairs.npz || $(BIN)/python -m screening.simulation.pairs \
-		--patients 1600 --seed 2020 --institution 1 --output build/weights/pairs.npz
+		--patients 3200 --seed 2020 --sites 16 --institution 1 --output build/weights/pairs.npz
 	test -f build/weights/redensified.npz || $(BIN)/python -m screening.simulation.redensified \
 		--variants 20 --seed 1 --output build/weights/redensified.npz
 	cd build/weights && ../../$(BIN)/python -m models.training pairs.npz --beside redensified.npz \
-		--output bmd_cnn_simulated_2.safetensors --seed 1 --members 4 --steps 1800 \
-		--calibration-share 0.25 --validation-share 0.0625 --data-kind simulated \
+		--output bmd_cnn_simulated_3.safetensors --seed 1 --members 2 --steps 2400 \
+		--calibration-share 0.15 --validation-share 0.04 --data-kind simulated \
 		--reference "simulated DXA, Hologic-type L1-L4 scale" --device cpu
 
 format: $(INSTALLED)  ## Format the code

@@ -1,4 +1,4 @@
-"""Crops with room to move (n, 96, 96) -> varied crops as the network sees them (n, 64, 64).
+"""Crops with room to move (n, 96, 96) -> varied crops as the network sees them (n, 80, 80).
 
 The core is the paper's: image noise, parallel shift and rotation, each training slice in 60 variants (Yasaka et al.
 2020, doi 10.1007/s00330-020-06677-0). `FULL` adds what a network trained on simulated CT must meet before it reads

@@ -42,7 +42,7 @@ class NetworkConfig:
     bone_window_hu: tuple[float, float] = (0.0, 300.0)  # trabecular bone
     depth_range: float = 0.5  # the depth head reads 33 mm * (1 +- this)
     beyond_hu: float = 35.0  # the most that is added for mineral beyond attenuation * depth, about 0.09 g/cm2
-    beyond_channels: tuple[int, int, int] | None = (12, 24, 32)  # of the encoder that reads it; None: the main one does
+    beyond_channels: tuple[int, int, int] | None = (12, 24, 32)  # of the encoder that reads it; None: nothing is added
     sd_range_hu: tuple[float, float] = (2.0, 160.0)  # 0.005 to 0.4 g/cm2
 
 
@@ -86,7 +86,7 @@ class BmdCnn(nn.Module):
         self.up2 = conv(wide + middle, middle)
         self.up1 = conv(middle + narrow, narrow)
         self.look = nn.Conv2d(narrow, 1, kernel_size=1)
-        self.heads = nn.Sequential(nn.Linear(2 * wide, middle), nn.ReLU(), nn.Linear(middle, 3))
+        self.heads = nn.Sequential(nn.Linear(2 * wide, middle), nn.ReLU(), nn.Linear(middle, 2))
         self.around = Around(config.beyond_channels) if config.beyond_channels else None
 
     def forward(self, crops_hu: Tensor, with_bmd: Tensor | None = None) -> Reading:
@@ -106,11 +106,11 @@ class BmdCnn(nn.Module):
         attended_hu = (attention * readable_hu(crops_hu, self.config)).sum(dim=(1, 2))  # (n,)
         coarse_attention = functional.avg_pool2d(attention[:, None], 4) * 16  # (n, 1, size/8, size/8), sums to 1
         seen = torch.cat([(coarse_attention * coarse).sum(dim=(2, 3)), coarse.mean(dim=(2, 3))], dim=1)  # (n, 128)
-        depth, beyond, spread = self.heads(seen).unbind(dim=1)  # (n,) each
+        depth, spread = self.heads(seen).unbind(dim=1)  # (n,) each
 
         depth_mm = REFERENCE_DEPTH_MM * (1 + self.config.depth_range * torch.tanh(depth))
         areal_hu = attended_hu * depth_mm / REFERENCE_DEPTH_MM
-        beyond_hu = self.config.beyond_hu * torch.tanh(beyond)
+        beyond_hu = torch.zeros_like(areal_hu)
         if self.around is not None:
             read = torch.stack([attended_hu, depth_mm], dim=1).detach() / REFERENCE_DEPTH_MM  # (n, 2)
             beyond_hu = self.around(shown, read, with_bmd)  # (n,), bounded where it is used, not where it learns

@@ -19,10 +19,8 @@ from torch import Tensor
 
 from models.bmd_cnn import BmdCnn, Calibration, NetworkConfig
 
-FORMAT = "bmd_cnn/1"
+FORMAT = "bmd_cnn/2"
 """The one key of the file's metadata; with several, their order, and so the SHA-256, would change by chance."""
-BEFORE_AROUND = {"beyond_channels": None}
-"""What a file means that was written before the network had an encoder for mineral beyond the cancellous bone."""
 WEIGHTS = Path(__file__).parent / "weights"
 DATA_KINDS = ("simulated", "site")
 
@@ -120,8 +118,7 @@ def _document(checkpoint: Checkpoint) -> dict[str, Any]:
 def _from_document(path: Path, text: str, tensors: dict[str, Tensor]) -> Checkpoint:
     try:
         document = json.loads(text)
-        sizes = BEFORE_AROUND | document.pop("network")
-        network = NetworkConfig(**{key: _frozen(value) for key, value in sizes.items()})
+        network = NetworkConfig(**{key: _frozen(value) for key, value in document.pop("network").items()})
         calibration = Calibration(**document.pop("calibration"))
         members = tuple(_member(tensors, number) for number in range(document.pop("n_members")))
         return Checkpoint(

@@ -44,7 +44,7 @@ class TrainingConfig:
     network: NetworkConfig = field(default_factory=NetworkConfig)
     input_spec: dict[str, float] = field(
         default_factory=lambda: {
-            "size_px": 64,
+            "size_px": 80,
             "pixel_mm": 1.25,
             "slab_mm": 5.0,
             "slabs_per_level": 3,

@@ -19,7 +19,7 @@ from screening.imaging.hounsfield import Volume
 from screening.imaging.lumbar import Vertebra
 from screening.imaging.model_input import InputSpec, crops, kvp_scale, scale_to_120_kv
 
-BODY_CROPS: Final = InputSpec(size_px=96)  # the network's input and 20 mm around it, for shifts and turns in training
+BODY_CROPS: Final = InputSpec(size_px=96)  # the network's input and 10 mm around it, for shifts and turns in training
 DISC_CROPS: Final = InputSpec(size_px=96, slabs_per_level=1)
 _BELOW: Final = {"L1": "L2", "L2": "L3", "L3": "L4", "L4": "L5"}
 

@@ -29,7 +29,7 @@ KVP_RANGE_KV = (70.0, 150.0)
 class InputSpec:
     """Geometry of the network's input; stored in the checkpoint, so training and inference cannot differ."""
 
-    size_px: int = 64
+    size_px: int = 80
     pixel_mm: float = 1.25
     slab_mm: float = 5.0
     slabs_per_level: int = 3

@@ -11,7 +11,7 @@ from screening.imaging.model_input import InputSpec, scale_to_120_kv
 from screening.prediction.inference import load_predictor, write_recalibrated
 
 REAL = Path(__file__).parents[1] / "data" / "real_vertebrae.npz"
-Y_MM, X_MM = (np.mgrid[0:64, 0:64] - 31.5) * 1.25
+Y_MM, X_MM = (np.mgrid[0:80, 0:80] - 39.5) * 1.25
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +28,7 @@ def real():
 
 def phantom(hu=120.0, depth_mm=33.0, seed=0):
     """A body with cortex, arch and canal between muscles, vessels and fat, with noise and the blur of the pixels."""
-    crop = np.full((64, 64), -100.0)
+    crop = np.full((80, 80), -100.0)
     crop[(((np.abs(X_MM) - 36) / 15) ** 2 + ((Y_MM - 4) / 17) ** 2) < 1] = 55
     crop[(((np.abs(X_MM) - 20) / 16) ** 2 + ((Y_MM - 40) / 14) ** 2) < 1] = 50
     crop[((np.abs(X_MM) - 11) ** 2 + (Y_MM + depth_mm / 2 + 11) ** 2) < 9**2] = 45
@@ -151,7 +151,7 @@ def test_facts_say_which_checkpoint_reads(predictor):
 @pytest.mark.parametrize(
     "crops",
     [
-        np.zeros((0, 64, 64), np.float32),
+        np.zeros((0, 80, 80), np.float32),
         np.zeros((1, 48, 48), np.float32),
         np.zeros((64, 64), np.float32),
     ],

@@ -96,7 +96,7 @@ def train_fold(plan: Plan, combination: str, left_out: Sequence[str]) -> Path:
         steps=plan.steps,
         phantoms=3000 if "D" in combination else 0,
         shares=shares_of(combination),
-        network=NetworkConfig() if "S" in combination else NetworkConfig(beyond_hu=0.0, beyond_channels=None),
+        network=NetworkConfig() if "S" in combination else NetworkConfig(beyond_channels=None),
     )
     beside = _beside(plan, left_out) if "R" in combination else None
     provenance = Provenance(output.stem, "simulated", f"ablation {combination} without {list(left_out)}")

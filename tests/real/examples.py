@@ -2,7 +2,7 @@
 
     python tests/real/examples.py [--checkpoint FILE] --output models/examples.png
 
-Rows: real bodies, real discs, simulated bodies, simulated discs; 80 x 80 mm each, window 400, level 100 HU. The real
+Rows: real bodies, real discs, simulated bodies, simulated discs; 100 x 100 mm each, window 400, level 100 HU. The real
 ones are bundled (sources in `real_bodies.md`), the first vertebra of every patient; the simulated ones are the first
 patients of institution 2.
 """
@@ -21,7 +21,7 @@ from screening.simulation.pairs import Pairs, training_pairs
 from screening.simulation.redensified import BUNDLED, RealBodies, read_bodies
 
 WINDOW_HU = (-100.0, 300.0)
-INPUT_PX, ZOOM, GAP_PX = 64, 2, 4
+INPUT_PX, ZOOM, GAP_PX = 80, 2, 4
 ATTENTION_SHARE = 0.8
 GREYS = 63
 YELLOW = (255, 212, 0)
@@ -31,7 +31,7 @@ Floats = NDArray[np.float32]
 
 
 def first_of_each(crops_hu: NDArray[np.generic], patient: NDArray[np.generic], chosen: NDArray[np.bool_]) -> Floats:
-    """Pick the first chosen crop of every patient, (patients, 64, 64)."""
+    """Pick the first chosen crop of every patient, (patients, 80, 80)."""
     _, first = np.unique(patient[chosen], return_index=True)
     margin = (crops_hu.shape[-1] - INPUT_PX) // 2
     cut = crops_hu[chosen][first][:, margin : margin + INPUT_PX, margin : margin + INPUT_PX]

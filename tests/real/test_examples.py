@@ -11,8 +11,8 @@ def test_the_window_runs_from_black_to_white():
 
 
 def test_the_rim_of_the_attention_is_outlined():
-    attention = np.zeros((32, 32), np.float32)
-    attention[12:20, 12:20] = 1 / 64
+    attention = np.zeros((40, 40), np.float32)
+    attention[16:24, 16:24] = 1 / 64
 
     outlined = tile(np.zeros((INPUT_PX, INPUT_PX), np.float32), attention) == GREYS
 

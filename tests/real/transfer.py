@@ -24,7 +24,7 @@ from screening.prediction.inference import Predictor, load_predictor
 from screening.simulation.redensified import body_distance_mm, soft_step
 
 OFFSET_G_CM2, SLOPE_G_CM2_PER_HU, REFERENCE_DEPTH_MM = 0.60, 0.0025, 33.0
-PIXEL_MM, MARGIN_PX, INPUT_PX = 1.25, 16, 64
+PIXEL_MM, MARGIN_PX, INPUT_PX = 1.25, 8, 80
 COUNTERFACTUAL_HU = (-60.0, -30.0, 30.0, 60.0)
 EROSION_MM, FEATHER_MM = 2.2, 1.6  # the middle of what re-densified training draws
 SHIFT_MM, ROTATION_DEG, NOISE_SD_HU, NOISE_DRAWS = 4.0, 5.0, 20.0, 4
@@ -173,7 +173,7 @@ def of_lowest_patient(rows: Sequence[Row]) -> NDArray[np.bool_]:
 
 
 def centre(slabs: Slabs) -> Slabs:
-    """Cut the network's input (n, 64, 64) from the middle of (n, 96, 96)."""
+    """Cut the network's input (n, 80, 80) from the middle of (n, 96, 96)."""
     return np.ascontiguousarray(slabs[:, MARGIN_PX:-MARGIN_PX, MARGIN_PX:-MARGIN_PX], dtype=np.float32)
 
 
