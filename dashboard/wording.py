@@ -41,6 +41,9 @@ CRITERIA = {
 # Column `reason` of the table vertebra.
 LEVEL_PROBLEMS = {
     "not_a_dxa_level": "not L1 to L4",
+    "metal_or_cement": "metal or cement",
+    "streaks_or_gas": "streaks or gas in the body",
+    "height_loss": "height loss, possible fracture",
     "uncertain_reading": "reading too uncertain",
     "outlier": "outlier (over 1.0 T)",
 }

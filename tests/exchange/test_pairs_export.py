@@ -119,7 +119,7 @@ def test_labels_are_what_the_sweep_read(paired: DatabaseFolder, exported: tuple[
 def test_the_crops_are_those_the_network_read(exported: tuple[PairsExport, Pairs], paired: DatabaseFolder) -> None:
     """The middle of a crop, read by the same network, gives the attenuation that the sweep stored."""
     _, pairs = exported
-    bodies = pairs.crops_hu[pairs.is_body][:, 16:80, 16:80]
+    bodies = pairs.crops_hu[pairs.is_body][:, 8:88, 8:88]
     stored = query(
         paired,
         "SELECT slice_prediction.attended_hu FROM slice_prediction JOIN vertebra USING (study_instance_uid, level) "

@@ -134,5 +134,5 @@ def test_the_bundled_weights_are_one_small_ensemble_from_simulated_data():
 
     assert checkpoint.data_kind == "simulated"
     assert bundled().stat().st_size < 4_000_000
-    assert len(checkpoint.members) == 4
+    assert len(checkpoint.members) == 2
     assert checkpoint.metrics["n_patients"] >= 45
