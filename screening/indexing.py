@@ -39,12 +39,9 @@ from screening.store.file_index import (
     adopt_earlier_rows,
     forget_files,
     forget_folders,
-    forget_unreachable,
     known_files,
-    known_folders,
-    record_full_walk,
-    write_unreachable,
 )
+from screening.store.folder_index import forget_unreachable, known_folders, record_full_walk, write_unreachable
 
 _FOLDERS_AT_ONCE: Final = 64  # compared with the index in one query
 _COMMIT_FILES: Final = 5000

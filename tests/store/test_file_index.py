@@ -5,7 +5,8 @@ import duckdb
 import pytest
 
 from screening.store.database import create_schema
-from screening.store.file_index import Settling, full_walk_due, record_full_walk
+from screening.store.file_index import Settling
+from screening.store.folder_index import full_walk_due, record_full_walk
 from screening.store.ledger import FileLedger, ledger
 
 WALKED_AT = datetime(2026, 1, 1, tzinfo=UTC)
