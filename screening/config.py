@@ -10,6 +10,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 from screening.errors import UserError
 from screening.imaging.eligibility import EligibilitySettings
+from screening.imaging.label_map_files import LumbarSettings
 from screening.prediction.tscore import REFERENCES, Reference
 
 
@@ -75,6 +76,7 @@ class Settings(_Section):
     """The whole configuration of a sweep and its publication."""
 
     eligibility: EligibilitySettings = EligibilitySettings()
+    lumbar: LumbarSettings = LumbarSettings()
     prediction: PredictionSettings = PredictionSettings()
     care_gap: CareGapSettings = CareGapSettings()
     sweep: SweepSettings = SweepSettings()

@@ -30,6 +30,7 @@ from screening.imaging.body_quality import BodyQuality, judge_bodies
 from screening.imaging.eligibility import SeriesExclusion, judge_series
 from screening.imaging.evidence import AttentionMap, LevelEvidence, evidence_png
 from screening.imaging.hounsfield import Volume, read_volume
+from screening.imaging.label_map_files import find_spine
 from screening.imaging.lumbar import LevelCertainty, Localizer, LumbarSpine, Vertebra
 from screening.imaging.model_input import KvpScale, crops, kvp_scale
 from screening.imaging.series_facts import SeriesFacts, acquisition_named, series_facts
@@ -139,7 +140,7 @@ def read_series(series: Series, localizer: Localizer, predictor: Predictor, sett
     facts = series_facts(series)
     try:
         volume = read_volume(series)
-        spine = localizer(volume)
+        spine = find_spine(series, volume, localizer, settings.lumbar)
     except Excluded as lacking:
         return SeriesDecision(facts, lacking.reason, lacking.detail)
     sight = SeriesSight(tissue_anchors(volume, spine.vertebrae), spine.certainty, spine.detail)

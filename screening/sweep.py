@@ -18,9 +18,10 @@ import structlog
 from distributed import Client
 
 from screening.archive.folder import require_folders
-from screening.archive.index import unpack_study
+from screening.archive.index import study_fingerprint, unpack_study
 from screening.cluster import Done, connected, stream
 from screening.config import Settings
+from screening.imaging.label_map_files import LumbarSettings, label_maps_digest
 from screening.indexing import index_archives
 from screening.log import site_key, study_key
 from screening.prediction.inference import CheckpointFacts, load_predictor
@@ -34,7 +35,7 @@ from screening.worker import ReadersPlugin, read_study_packed
 
 LIBRARIES: Final = ("numpy", "scipy", "pydicom", "python-gdcm", "torch", "dask", "distributed", "duckdb")
 # Settings that change what is read in a study; the others change who is flagged or how the night is run.
-_READING_SETTINGS: Final = {"eligibility", "prediction"}
+_READING_SETTINGS: Final = {"eligibility", "lumbar", "prediction"}
 _NOT_READING: Final = {"prediction": {"device", "checkpoint"}}
 
 _log = structlog.get_logger()
@@ -89,8 +90,12 @@ def run_sweep(
     ):
         night = _begin(connection, place, archives, settings, facts)
         found, read = index_archives(connection, client, archives, settings, progress, stopping)
+        beside = _label_maps(connection, settings.lumbar)
         present, pending = pending_studies(
-            connection, facts.sha256, night.reading_fingerprint, retry_failed=retry_failed
+            connection,
+            facts.sha256,
+            lambda files: night.reading_fingerprint(files, beside.get(files, "")),
+            retry_failed=retry_failed,
         )
         counts = _read(connection, client, night, pending, progress, stopping)
         totals = {
@@ -134,10 +139,10 @@ class _Night:
     facts: CheckpointFacts
     key: bytes
 
-    def reading_fingerprint(self, file_fingerprint: str) -> str:
-        """Digest the files with the settings that decide what is read in them."""
+    def reading_fingerprint(self, file_fingerprint: str, label_maps: str) -> str:
+        """Digest the files and label maps with the settings that decide what is read in them."""
         reading = self.settings.model_dump_json(include=_READING_SETTINGS, exclude=_NOT_READING)
-        return hashlib.blake2b(f"{file_fingerprint}\n{reading}".encode(), digest_size=16).hexdigest()
+        return hashlib.blake2b(f"{file_fingerprint}\n{reading}{label_maps}".encode(), digest_size=16).hexdigest()
 
 
 def _begin(
@@ -153,6 +158,17 @@ def _begin(
         _register(connection, facts)
         write_rows(connection, "sweep", [_sweep(sweep_id, archives, settings, facts)])
     return _Night(sweep_id, place, settings, facts, site_key(place.key))
+
+
+def _label_maps(connection: duckdb.DuckDBPyConnection, settings: LumbarSettings) -> dict[str, str]:
+    """Digest the label maps beside each study, by the fingerprint of its files; none are looked for unless wanted."""
+    if settings.localizer == "built_in":
+        return {}
+    present = "SELECT study_instance_uid, list(fingerprint) FROM series_index WHERE present GROUP BY 1"
+    return {
+        study_fingerprint(series): label_maps_digest(unpack_study(packed_series(connection, study)).series, settings)
+        for study, series in connection.execute(present).fetchall()
+    }
 
 
 def _register(connection: duckdb.DuckDBPyConnection, facts: CheckpointFacts) -> None:
