@@ -41,7 +41,7 @@ def write_beside(volume: Volume, labels: NDArray[np.generic], path: Path, names:
     """Write labels on the grid of a volume as a NIfTI file in RAS."""
     path.parent.mkdir(parents=True, exist_ok=True)
     content = nifti(labels.transpose(2, 1, 0), LPS_TO_RAS @ affine_of(volume)[:, [2, 1, 0, 3]], names)
-    path.write_bytes(gzip.compress(content, 1) if path.suffix == ".gz" else content)
+    path.write_bytes(gzip.compress(content, 1, mtime=0) if path.suffix == ".gz" else content)
     return path
 
 
