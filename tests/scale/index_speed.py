@@ -140,6 +140,14 @@ def empty_index(path: Path) -> duckdb.DuckDBPyConnection:
     return connection
 
 
+@contextmanager
+def elsewhere(workers: int) -> Iterator[Client]:
+    """Worker processes, as the sweep starts them."""
+    with local_cluster(workers) as cluster, Client(cluster) as client:
+        client.wait_for_workers(workers, timeout=120)
+        yield client
+
+
 def index_here(connection: duckdb.DuckDBPyConnection, listed: list[ListedFiles]) -> None:
     """Do what the sweep does with some files, without Dask: read, pack, store."""
     finished = [Listing(path, 1, files, ()) for path, files in listed]
@@ -209,9 +217,8 @@ def peak_mib() -> float:
 
 def measure_workers(arguments: argparse.Namespace) -> bool:
     """First index with one and with two worker processes."""
-    with local_cluster(1) as one, Client(one) as alone, local_cluster(2) as two, Client(two) as both:
+    with elsewhere(1) as alone, elsewhere(2) as both:
         for client in (alone, both):
-            client.wait_for_workers(len(client.nthreads()), timeout=60)
             client.run(index_headers, list(some_files(arguments.archive, 100)))
         taken = take_turns(
             {
@@ -232,7 +239,7 @@ def first_index(client: Client, archive: Path) -> None:
 
 def measure_growth(arguments: argparse.Namespace) -> bool:
     """First and incremental index of a large tree: books, bytes a file, memory over time."""
-    with opened(arguments.database) as connection, here() as client, watched() as memory:
+    with opened(arguments.database) as connection, elsewhere(1) as client, watched(client) as memory:
         for name, full in (("first", True), ("second, directory pass", False), ("third, full pass", True)):
             started = time.perf_counter(), time.process_time()
             found = index(connection, client, arguments.archive, full=full)
@@ -242,24 +249,32 @@ def measure_growth(arguments: argparse.Namespace) -> bool:
             say(f"books add up: {books.adds_up}; {books}")
         connection.execute("CHECKPOINT")
     size = (arguments.database / "index.duckdb").stat().st_size
-    half = [mib for at, mib in memory if at > memory[-1][0] / 2]
-    say(f"memory: {memory[0][1]:.0f} MiB at the start, {max(mib for _, mib in memory):.0f} MiB at most,")
-    say(f"{min(half):.0f} to {max(half):.0f} MiB in the second half")
+    for number, name in enumerate(WATCHED):
+        track = [mib[number] for _, mib in memory]
+        quarters = [
+            f"{max(part):.0f}" for part in (track[len(track) * k // 4 :][: len(track) // 4 + 1] for k in range(4))
+        ]
+        say(f"memory of the {name}: {track[0]:.0f} MiB at the start, at most by quarters {', '.join(quarters)} MiB")
     if arguments.plot:
         plot(memory, arguments.plot)
     return books.adds_up & verdict("index, bytes a file", size / found.found_count, 120.0, at_least=False)
 
 
+WATCHED = ("client", "worker")
+Sample = tuple[float, tuple[float, ...]]  # seconds, MiB of each process watched
+
+
 @contextmanager
-def watched() -> Iterator[list[tuple[float, float]]]:
-    """Note resident memory, MiB, each second."""
-    samples: list[tuple[float, float]] = [(0.0, resident_mib())]
-    ended = threading.Event()
+def watched(client: Client) -> Iterator[list[Sample]]:
+    """Note the resident memory of this process and of the worker's, each second."""
+    processes = [os.getpid(), *client.run(os.getpid).values()]
     began = time.monotonic()
+    samples: list[Sample] = [(0.0, resident_mib(processes))]
+    ended = threading.Event()
 
     def watch() -> None:
         while not ended.wait(1.0):
-            samples.append((time.monotonic() - began, resident_mib()))
+            samples.append((time.monotonic() - began, resident_mib(processes)))
 
     thread = threading.Thread(target=watch)
     thread.start()
@@ -270,23 +285,25 @@ def watched() -> Iterator[list[tuple[float, float]]]:
         thread.join()
 
 
-def resident_mib() -> float:
-    pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
-    return pages * os.sysconf("SC_PAGE_SIZE") / MIB
+def resident_mib(processes: list[int]) -> tuple[float, ...]:
+    texts = [Path(f"/proc/{process}/statm").read_text(encoding="ascii") for process in processes]
+    return tuple(int(text.split()[1]) * os.sysconf("SC_PAGE_SIZE") / MIB for text in texts)
 
 
-def plot(memory: list[tuple[float, float]], path: Path) -> None:
+def plot(memory: list[Sample], path: Path) -> None:
     """Draw memory over time as a PNG, without a plotting library."""
     width, height, margin = 900, 320, 45
     image = Image.new("RGB", (width, height), "white")
     draw = ImageDraw.Draw(image)
-    last, top = memory[-1][0], 1.1 * max(mib for _, mib in memory)
-    points = [
-        (margin + (width - 2 * margin) * at / last, height - margin - (height - 2 * margin) * mib / top)
-        for at, mib in memory
-    ]
+    last, top = memory[-1][0], 1.1 * max(max(mib) for _, mib in memory)
     draw.line([(margin, margin), (margin, height - margin), (width - margin, height - margin)], fill="black")
-    draw.line(points, fill="#0072B2", width=2)
+    for number, (name, colour) in enumerate(zip(WATCHED, ("#0072B2", "#D55E00"), strict=True)):
+        points = [
+            (margin + (width - 2 * margin) * at / last, height - margin - (height - 2 * margin) * mib[number] / top)
+            for at, mib in memory
+        ]
+        draw.line(points, fill=colour, width=2)
+        draw.text((margin + 330 + 80 * number, 10), name, fill=colour)
     draw.text((margin, 10), f"resident memory, MiB (top of the axis {top:.0f})", fill="black")
     draw.text((width - 200, height - 30), f"time, s (to {last:.0f})", fill="black")
     image.save(path)
