@@ -139,7 +139,7 @@ class _Update:
         listed: Iterable[ListedFiles] = self._to_read(looks)
         for size in (settings.sweep.header_batch, 1):
             lost: list[ListedFiles] = []
-            items = ((batch, (batch,)) for batch in _batches(listed, size))
+            items = ((batch, (pickle.dumps(batch),)) for batch in _batches(listed, size))
             for wave in stream(
                 client, index_headers, items, deadline_s=settings.sweep.study_deadline_s, stopping=self._stopping
             ):

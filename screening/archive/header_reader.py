@@ -118,12 +118,17 @@ class HeaderReader:
         )
 
 
-def index_headers(listed: Sequence[ListedFiles]) -> bytes:
-    """Read the headers of listed files and pack them into series; one bytes object travels back from a worker.
+def index_headers(packed: bytes) -> bytes:
+    """Read the headers of listed files and pack them into series; one bytes object travels each way.
+
+    Args:
+        packed: pickled folders with their files, a sequence of ListedFiles. A scheduler that meets a thousand names
+            at once as objects keeps them for long.
 
     Returns:
         Pickled series and problems, as `screening.store.file_index.HeaderBatch` takes them.
     """
+    listed: Sequence[ListedFiles] = pickle.loads(packed)
     instances, problems = read_headers([found_file(folder, file) for folder, files in listed for file in files])
     series = tuple(indexed_series(*key, whole.instances) for key, whole in series_of(instances).items())
     return pickle.dumps((series, problems))

@@ -94,13 +94,14 @@ def measure_headers(arguments: argparse.Namespace) -> bool:
     """First index against pydicom, one process, the same files."""
     listed = list(some_files(arguments.archive, arguments.files))
     paths = [f"{folder}/{name}" for folder, files in listed for name, _, _ in files]
+    packed = pickle.dumps(listed)
     with tempfile.TemporaryDirectory() as folder:
         databases = iter([empty_index(Path(folder) / str(number)) for number in range(arguments.rounds + 1)])
         taken = take_turns(
             {
                 "pydicom": lambda: [all_tags(path) for path in paths],
-                "headers": lambda: index_headers(listed),
-                "first index": lambda: index_here(next(databases), listed),
+                "headers": lambda: index_headers(packed),
+                "first index": lambda: index_here(next(databases), packed),
             },
             arguments.rounds,
         )
@@ -148,10 +149,10 @@ def elsewhere(workers: int) -> Iterator[Client]:
         yield client
 
 
-def index_here(connection: duckdb.DuckDBPyConnection, listed: list[ListedFiles]) -> None:
+def index_here(connection: duckdb.DuckDBPyConnection, packed: bytes) -> None:
     """Do what the sweep does with some files, without Dask: read, pack, store."""
-    finished = [Listing(path, 1, files, ()) for path, files in listed]
-    add_headers(connection, [HeaderBatch(*pickle.loads(index_headers(listed)))], finished)
+    finished = [Listing(path, 1, files, ()) for path, files in pickle.loads(packed)]
+    add_headers(connection, [HeaderBatch(*pickle.loads(index_headers(packed)))], finished)
     connection.close()
 
 
@@ -219,7 +220,7 @@ def measure_workers(arguments: argparse.Namespace) -> bool:
     """First index with one and with two worker processes."""
     with elsewhere(1) as alone, elsewhere(2) as both:
         for client in (alone, both):
-            client.run(index_headers, list(some_files(arguments.archive, 100)))
+            client.run(index_headers, pickle.dumps(list(some_files(arguments.archive, 100))))
         taken = take_turns(
             {
                 "one worker": lambda: first_index(alone, arguments.archive),
