@@ -1,8 +1,9 @@
 """What a command shows at its end: tables of what was counted, measured and flagged."""
 
+import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import duckdb
 from rich.console import Console
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     from screening.exchange.pairs_export import PairsExport
     from screening.explaining import Explanation
     from screening.sweep import SweepResult
+
+console: Final = Console(width=None if sys.stdout.isatty() else 120)
 
 
 def show_sweep(console: Console, result: "SweepResult") -> None:

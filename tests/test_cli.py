@@ -110,3 +110,10 @@ def test_simulated_archives_are_the_same_for_the_same_seed(tmp_path: Path) -> No
     files = sorted(path.relative_to(tmp_path / "a") for path in (tmp_path / "a").rglob("*") if path.is_file())
     assert len(files) > 20
     assert all((tmp_path / "a" / file).read_bytes() == (tmp_path / "b" / file).read_bytes() for file in files)
+
+
+def test_a_large_archive_of_headers_is_written(tmp_path: Path) -> None:
+    ended = screening("simulate", tmp_path, "--headers-only", 300, "--seed", 3)
+    assert ended.returncode == 0, ended.stderr
+    assert sum(path.is_file() for path in (tmp_path / "archive").rglob("*")) == 300
+    assert f"screening sweep {tmp_path / 'archive'}" in ended.stdout.replace("\n", "")

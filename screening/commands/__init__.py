@@ -1,0 +1,1 @@
+"""The commands of `screening`, one module a topic: thin functions over library calls."""
