@@ -71,6 +71,8 @@ EXCLUSIONS = {
     Exclusion.LOSSY_COMPRESSION: "Lossy compression",
     Exclusion.UNDECODABLE: "Pixel data cannot be decoded",
     Exclusion.IMPLAUSIBLE_HU: "Implausible Hounsfield values",
+    Exclusion.NO_LABEL_MAP: "No label map of the vertebrae",
+    Exclusion.LABEL_MAP_UNUSABLE: "Label map of the vertebrae cannot be used",
     Exclusion.NO_LUMBAR: "No lumbar spine found",
     Exclusion.LEVEL_UNCERTAIN: "Vertebral levels uncertain",
     Exclusion.TOO_FEW_LEVELS: "Fewer than two usable levels",

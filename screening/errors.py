@@ -39,6 +39,8 @@ class Exclusion(StrEnum):
     UNDECODABLE = "undecodable"
     IMPLAUSIBLE_HU = "implausible_hu"
     # anatomy (lumbar, attenuation, patient)
+    NO_LABEL_MAP = "no_label_map"
+    LABEL_MAP_UNUSABLE = "label_map_unusable"
     NO_LUMBAR = "no_lumbar"
     LEVEL_UNCERTAIN = "level_uncertain"
     TOO_FEW_LEVELS = "too_few_levels"

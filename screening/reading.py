@@ -129,18 +129,20 @@ def read_study(study: Study, localizer: Localizer, predictor: Predictor, setting
     decisions = [_refused(study, exclusion) for exclusion in judgement.excluded]
     measured = False
     for series in judgement.candidates:
-        decision = _not_needed(series) if measured else read_series(series, localizer, predictor, settings)
+        decision = _not_needed(series) if measured else read_series(series, study, localizer, predictor, settings)
         measured = measured or decision.measured is not None
         decisions.append(decision)
     return StudyReading(tuple(decisions))
 
 
-def read_series(series: Series, localizer: Localizer, predictor: Predictor, settings: Settings) -> SeriesDecision:
-    """Read one series from its pixels to the patient's BMD, or to the first thing that it lacks."""
+def read_series(
+    series: Series, study: Study, localizer: Localizer, predictor: Predictor, settings: Settings
+) -> SeriesDecision:
+    """Read one series of a study from its pixels to the patient's BMD, or to the first thing that it lacks."""
     facts = series_facts(series)
     try:
         volume = read_volume(series)
-        spine = find_spine(series, volume, localizer, settings.lumbar)
+        spine = find_spine(series, volume, localizer, settings.lumbar, study)
     except Excluded as lacking:
         return SeriesDecision(facts, lacking.reason, lacking.detail)
     sight = SeriesSight(tissue_anchors(volume, spine.vertebrae), spine.certainty, spine.detail)

@@ -1,3 +1,4 @@
+import os
 from pathlib import Path
 
 import duckdb
@@ -104,6 +105,19 @@ def test_what_a_stage_refuses_is_the_reason_of_the_study(measurable: Study, pred
     reading = read_study(measurable, no_spine, predictor, Settings())
     assert reading.measured is None
     assert (deciding_series(reading).reason, deciding_series(reading).detail) == (Exclusion.NO_LUMBAR, "nothing there")
+
+
+def test_a_label_map_that_is_missing_or_refused_is_a_reason_of_its_own(
+    measurable: Study, predictor: Predictor, tmp_path: Path
+) -> None:
+    beside = {"localizer": "segmentation", "without_label_map": "exclude"}
+    missing = read_study(measurable, no_spine, predictor, Settings.model_validate({"lumbar": beside}))
+    (tmp_path / "labels.nii").write_bytes(b"no label map")
+    folder = os.path.relpath(tmp_path, measurable.series[-1].first.path.parent.parent)
+    patterns = {"label_maps": [f"../{folder}/labels.nii"]}
+    refused = read_study(measurable, no_spine, predictor, Settings.model_validate({"lumbar": beside | patterns}))
+    assert deciding_series(missing).reason is Exclusion.NO_LABEL_MAP
+    assert deciding_series(refused).reason is Exclusion.LABEL_MAP_UNUSABLE
 
 
 def broken_localizer(volume: Volume) -> LumbarSpine:

@@ -1,7 +1,8 @@
-"""Series + volume -> lumbar spine from a label map beside the files, or from the built-in localiser.
+"""Series + volume -> lumbar spine from a label map beside the files or in the study, or from the built-in localiser.
 
 A pattern is looked for in each folder that holds files of the series; `../` begins one for the folder above, so that a
-sibling folder can be named. `{series}` stands for the SeriesInstanceUID, `{folder}` for the name of the folder.
+sibling folder can be named. `{series}` stands for the SeriesInstanceUID, `{folder}` for the name of the folder. Where
+no such file is found, the DICOM segmentations of the study that refer to the series are taken.
 """
 
 import hashlib
@@ -13,8 +14,9 @@ from typing import Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from screening.archive.index import Series
+from screening.archive.index import Series, Study
 from screening.errors import Excluded, Exclusion
+from screening.imaging.dicom_segmentation import segmentations_of, segmented_vertebrae
 from screening.imaging.hounsfield import Volume
 from screening.imaging.label_map import (
     SAME_BOX_MM,
@@ -47,7 +49,8 @@ class LumbarSettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     localizer: Literal["built_in", "segmentation"] = Field(
-        "built_in", description="built_in, or segmentation: NIfTI label maps of TotalSegmentator beside the study."
+        "built_in",
+        description="built_in, or segmentation: label maps, NIfTI beside the series or DICOM SEG in the study.",
     )
     without_label_map: Literal["built_in", "exclude"] = Field(
         "built_in", description="What becomes of a series without a label map."
@@ -57,19 +60,23 @@ class LumbarSettings(BaseModel):
     )
 
 
-def find_spine(series: Series, volume: Volume, built_in: Localizer, settings: LumbarSettings) -> LumbarSpine:
+def find_spine(
+    series: Series, volume: Volume, built_in: Localizer, settings: LumbarSettings, study: Study
+) -> LumbarSpine:
     """Find the lumbar spine as the site wants it found.
 
     Raises:
-        Excluded: NO_LUMBAR where a label map is wanted and absent or refused, or the built-in localiser finds none.
+        Excluded: NO_LABEL_MAP or LABEL_MAP_UNUSABLE where one is wanted, NO_LUMBAR where the built-in localiser finds
+            no spine.
     """
     if settings.localizer == "built_in":
         return built_in(volume)
     paths = label_map_paths(series, settings)
-    if paths:
-        return spine_of_labels(_fitting(paths, volume), volume)
+    labels = _fitting(paths, volume) if paths else segmented_vertebrae(segmentations_of(study), series, volume)
+    if labels is not None:
+        return spine_of_labels(labels, volume)
     if settings.without_label_map == "exclude":
-        raise Excluded(Exclusion.NO_LUMBAR, "no label map beside the series")
+        raise Excluded(Exclusion.NO_LABEL_MAP, "none beside the series, none in the study")
     spine = built_in(volume)
     return replace(spine, detail=f"no label map, built-in localiser: {spine.detail}")
 
@@ -103,7 +110,7 @@ def _fitting(paths: list[Path], volume: Volume) -> LabelMap:
     """Return the one label map that covers the volume.
 
     Raises:
-        Excluded: NO_LUMBAR where none does, or several do.
+        Excluded: LABEL_MAP_UNUSABLE where none does, or several do.
     """
     masks = {match[1]: path for path in paths if (match := VERTEBRA_NAME.fullmatch(_stem(path))) is not None}
     whole = [path for path in paths if not _stem(path).startswith("vertebrae_")]
@@ -112,7 +119,7 @@ def _fitting(paths: list[Path], volume: Volume) -> LabelMap:
         maps.append(label_map_of_levels({level: read_label_image(path) for level, path in masks.items()}))
     fitting = [labels for labels in maps if box_distance_mm(labels, volume) <= SAME_BOX_MM]
     if len(fitting) != 1:
-        raise Excluded(Exclusion.NO_LUMBAR, f"label map refused: {len(fitting)} of {len(maps)} cover the CT's volume")
+        raise Excluded(Exclusion.LABEL_MAP_UNUSABLE, f"{len(fitting)} of {len(maps)} label maps cover the CT's volume")
     return fitting[0]
 
 

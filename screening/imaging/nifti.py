@@ -44,32 +44,32 @@ def read_label_image(path: Path) -> LabelImage:
     """Read a NIfTI-1 file, gzipped or not.
 
     Raises:
-        Excluded: NO_LUMBAR where the file is damaged, holds no integers or says nothing of its place in the patient.
+        Excluded: LABEL_MAP_UNUSABLE where the file is damaged, holds no integers or does not say where it lies.
         OSError: the archive could not be read; a failure of the sweep, not a property of the study.
     """
     content = path.read_bytes()
     try:
         return _parsed(gzip.decompress(content) if content[:2] == b"\x1f\x8b" else content)
     except READING_ERRORS as error:
-        raise Excluded(Exclusion.NO_LUMBAR, f"NIfTI file cannot be read ({type(error).__name__})") from error
+        raise Excluded(Exclusion.LABEL_MAP_UNUSABLE, f"NIfTI file cannot be read ({type(error).__name__})") from error
 
 
 def _parsed(content: bytes) -> LabelImage:
     order = "<" if content[:4] == struct.pack("<i", HEADER_BYTES) else ">"
     if content[:4] != struct.pack(f"{order}i", HEADER_BYTES) or content[344:347] != b"n+1":
-        raise Excluded(Exclusion.NO_LUMBAR, "not a single-file NIfTI-1 image")
+        raise Excluded(Exclusion.LABEL_MAP_UNUSABLE, "not a single-file NIfTI-1 image")
     shape = struct.unpack_from(f"{order}8h", content, 40)
     code = struct.unpack_from(f"{order}h", content, 70)[0]
     offset, slope, intercept = struct.unpack_from(f"{order}3f", content, 108)
     if shape[0] < 3 or min(shape[1:4]) < 1 or max(shape[4 : shape[0] + 1], default=1) > 1:
         raise Excluded(
-            Exclusion.NO_LUMBAR, f"NIfTI image of shape {shape[1 : shape[0] + 1]}, expected three dimensions"
+            Exclusion.LABEL_MAP_UNUSABLE, f"NIfTI image of shape {shape[1 : shape[0] + 1]}, expected three dimensions"
         )
     if code not in VOXEL_TYPES:
-        raise Excluded(Exclusion.NO_LUMBAR, f"NIfTI datatype {code} holds no labels")
+        raise Excluded(Exclusion.LABEL_MAP_UNUSABLE, f"NIfTI datatype {code} holds no labels")
     kind = np.dtype(order + VOXEL_TYPES[code])
     if int(np.prod(shape[1:4], dtype=np.int64)) * kind.itemsize > LARGEST_BYTES:
-        raise Excluded(Exclusion.NO_LUMBAR, f"NIfTI image of shape {shape[1:4]} is larger than any CT")
+        raise Excluded(Exclusion.LABEL_MAP_UNUSABLE, f"NIfTI image of shape {shape[1:4]} is larger than any CT")
     count = int(np.prod(shape[1:4], dtype=np.int64))
     stored = np.frombuffer(content, kind, count, int(offset)).reshape(shape[1:4], order="F")
     scale = (slope, intercept) if np.isfinite(slope) and slope != 0 else (1.0, 0.0)
@@ -79,10 +79,10 @@ def _parsed(content: bytes) -> LabelImage:
 def _integers(stored: NDArray[np.generic], slope: float, intercept: float) -> NDArray[np.int16]:
     values = stored if (slope, intercept) == (1.0, 0.0) else stored.astype(np.float64) * slope + intercept
     if not np.isfinite(values).all() or values.min() < 0 or values.max() > LARGEST_LABEL:
-        raise Excluded(Exclusion.NO_LUMBAR, "NIfTI image holds values that are no labels")
+        raise Excluded(Exclusion.LABEL_MAP_UNUSABLE, "NIfTI image holds values that are no labels")
     labels = values.astype(np.int16)
     if values.dtype.kind == "f" and (labels != values).any():
-        raise Excluded(Exclusion.NO_LUMBAR, "NIfTI image holds fractions, not labels")
+        raise Excluded(Exclusion.LABEL_MAP_UNUSABLE, "NIfTI image holds fractions, not labels")
     return labels
 
 
@@ -95,9 +95,9 @@ def _ras(content: bytes, order: str) -> NDArray[np.float64]:
     elif qform_code > 0:
         matrix[:3] = _of_quaternion(content, order)
     else:
-        raise Excluded(Exclusion.NO_LUMBAR, "NIfTI image does not say where in the patient it lies")
+        raise Excluded(Exclusion.LABEL_MAP_UNUSABLE, "NIfTI image does not say where in the patient it lies")
     if not np.isfinite(matrix).all() or abs(np.linalg.det(matrix)) < 1e-6:
-        raise Excluded(Exclusion.NO_LUMBAR, "NIfTI image has an impossible geometry")
+        raise Excluded(Exclusion.LABEL_MAP_UNUSABLE, "NIfTI image has an impossible geometry")
     return matrix
 
 

@@ -121,17 +121,34 @@ def test_a_map_that_lies_elsewhere_is_refused():
     assert len(spine_of(affine=moved(1.9)).vertebrae) == 4
     with pytest.raises(Excluded, match="corners lie up to 2.1 mm off") as caught:
         spine_of(affine=moved(2.1))
-    assert caught.value.reason is Exclusion.NO_LUMBAR
+    assert caught.value.reason is Exclusion.LABEL_MAP_UNUSABLE
 
 
 def test_a_map_of_part_of_the_volume_is_refused():
-    with pytest.raises(Excluded, match="label map refused"):
+    with pytest.raises(Excluded, match="corners lie"):
         spine_of(LABELS[:-20])
 
 
 def test_a_map_without_bone_in_its_labels_is_refused():
     with pytest.raises(Excluded, match="0 HU above its surroundings"):
         spine_of(volume=replace(CT, hu=np.full_like(CT.hu, 40)))
+
+
+def shifted(mm: int):
+    """The CT, and its spine, to the left of the middle."""
+    return replace(CT, hu=np.roll(CT.hu, mm, axis=2))
+
+
+def test_a_map_mirrored_left_to_right_is_refused_where_the_spine_is_off_the_middle():
+    volume = shifted(5)
+    labels = np.roll(LABELS, 5, axis=2)
+    assert len(spine_of(labels, volume=volume).vertebrae) == 4
+    with pytest.raises(Excluded, match="HU more when mirrored left to right"):
+        spine_of(labels[:, :, ::-1], volume=volume)
+
+
+def test_a_mirrored_map_of_a_spine_in_the_middle_names_the_same_bodies():
+    assert levels_and_places(spine_of(LABELS[:, :, ::-1])) == APPROXIMATELY_THE_SAME
 
 
 def test_one_lumbar_body_is_not_enough():

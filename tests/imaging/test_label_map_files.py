@@ -2,12 +2,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from dicom_files import SERIES_UID, ct_slice, found, write
+from dicom_files import SERIES_UID, STUDY_UID, ct_slice, found, write
 from nifti_files import write_beside
 from test_label_map import CT, LABELS, NAMES, NUMBERS
 
 from screening.archive.header import read_header
-from screening.archive.index import Series
+from screening.archive.index import Series, Study
 from screening.errors import Excluded, Exclusion
 from screening.imaging.label_map_files import LumbarSettings, find_spine, label_maps_digest
 from screening.imaging.lumbar import LevelCertainty, LumbarSpine
@@ -23,7 +23,7 @@ def series(tmp_path: Path) -> Series:
 
 
 def find(series: Series, settings: LumbarSettings = BESIDE) -> LumbarSpine:
-    return find_spine(series, CT, lambda volume: BUILT_IN, settings)
+    return find_spine(series, CT, lambda volume: BUILT_IN, settings, Study(STUDY_UID, (series,)))
 
 
 @pytest.mark.parametrize(
@@ -64,9 +64,9 @@ def test_without_a_label_map_the_facts_say_what_was_used_instead(series):
 
 
 def test_without_a_label_map_a_site_may_exclude(series):
-    with pytest.raises(Excluded, match="no label map beside the series") as caught:
+    with pytest.raises(Excluded, match="none beside the series") as caught:
         find(series, LumbarSettings(localizer="segmentation", without_label_map="exclude"))
-    assert caught.value.reason is Exclusion.NO_LUMBAR
+    assert caught.value.reason is Exclusion.NO_LABEL_MAP
 
 
 def test_the_map_of_a_neighbouring_patient_is_not_taken(series, tmp_path):
@@ -79,7 +79,7 @@ def test_of_several_maps_the_one_that_covers_the_volume_is_taken(series, tmp_pat
     write_beside(CT, LABELS[:50], tmp_path / "patient/ct/b_seg.nii", NAMES)
     assert len(find(series).vertebrae) == 4
     write_beside(CT, LABELS, tmp_path / "patient/ct/c_seg.nii", NAMES)
-    with pytest.raises(Excluded, match="2 of 3 cover"):
+    with pytest.raises(Excluded, match="2 of 3 label maps cover"):
         find(series)
 
 

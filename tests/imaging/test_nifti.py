@@ -48,7 +48,7 @@ def test_gzip_and_floating_labels_read_the_same(tmp_path):
 def test_what_is_no_label_image_is_a_reason(tmp_path, content, detail):
     with pytest.raises(Excluded, match=detail) as caught:
         read(tmp_path, content)
-    assert caught.value.reason is Exclusion.NO_LUMBAR
+    assert caught.value.reason is Exclusion.LABEL_MAP_UNUSABLE
     assert "SECRET" not in str(caught.value)
 
 

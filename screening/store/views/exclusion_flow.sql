@@ -25,7 +25,7 @@ stopped AS (
             WHEN ended.status = 'failed' THEN 2
             WHEN ended.status = 'measured' THEN NULL
             WHEN ended.reason = 'not_ct' THEN 3
-            WHEN ended.reason IN ('no_lumbar', 'level_uncertain') THEN 5
+            WHEN ended.reason IN ('no_label_map', 'label_map_unusable', 'no_lumbar', 'level_uncertain') THEN 5
             WHEN ended.reason = 'too_few_levels' THEN 6
             ELSE 4  -- what headers or pixels show of a series before its spine is looked for, and contrast
         END AS step,
