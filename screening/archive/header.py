@@ -80,11 +80,20 @@ def read_header(file: FoundFile) -> Instance:
     """
     if file.unreachable:
         raise NotIndexed(FileProblem.NOT_REACHABLE)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # pydicom quotes the odd value, which may be a patient's
+        raw = _parsed(file.path)
+        return instance_of(file, raw, converted(raw))
+
+
+def _parsed(path: Path) -> RawHeader:
+    """Parse with pydicom; only here does an error of its kind mean that the header is broken.
+
+    Raises:
+        NotIndexed: the file cannot be opened, or is no DICOM that can be parsed.
+    """
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # pydicom quotes the odd value, which may be a patient's
-            raw = _raw_header(_parse(file.path))
-            return instance_of(file, raw, converted(raw))
+        return _raw_header(_parse(path))
     except FileNotFoundError as error:
         raise NotIndexed(FileProblem.VANISHED) from error
     except PermissionError as error:
@@ -92,19 +101,19 @@ def read_header(file: FoundFile) -> Instance:
     except OSError as error:
         problem = FileProblem.IO_ERROR if error.errno else FileProblem.BROKEN_HEADER
         raise NotIndexed(problem, type(error).__name__) from error
-    except PARSER_ERRORS as error:
+    except _PARSER_ERRORS as error:
         raise NotIndexed(FileProblem.BROKEN_HEADER, type(error).__name__) from error
 
 
 # What pydicom raises on headers that break off or contradict themselves; found by reading damaged files.
-PARSER_ERRORS: Final = (
+_PARSER_ERRORS: Final = (
+    AttributeError,  # a sequence without representation where the character set is expected
     BytesLengthException,
     EOFError,
-    ValueError,
     KeyError,
-    AttributeError,
-    TypeError,
-    NotImplementedError,
+    NotImplementedError,  # unknown value representation
+    TypeError,  # a number where the character set is expected
+    ValueError,
     struct.error,
     zlib.error,
 )

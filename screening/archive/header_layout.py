@@ -11,7 +11,14 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
 
-from screening.archive.header_fields import CHARACTER_SET_TAG, FIELD_TAGS, RawHeader, encodings_named, tag_of
+from screening.archive.header_fields import (
+    CHARACTER_SET_TAG,
+    FIELD_TAGS,
+    Encodings,
+    RawHeader,
+    encodings_named,
+    tag_of,
+)
 from screening.archive.header_walk import (
     UNDEFINED_LENGTH,
     Head,
@@ -137,15 +144,23 @@ def raw_header(taken: Taken) -> RawHeader:
     """Name what was taken.
 
     Raises:
-        Unusual: its UIDs are padded with more than the one byte that makes their length even.
+        Unusual: its UIDs are padded with more than the one byte that makes their length even, or its character set
+            has no name that could be one.
     """
     syntax, sop_class, character_set = taken[:_FIRST_FIELD]
     return RawHeader(
         transfer_syntax_uid=_uid(syntax),
         media_storage_sop_class_uid=_uid(sop_class),
-        encodings=encodings_named(character_set or b""),
+        encodings=_encodings(character_set or b""),
         values=taken[_FIRST_FIELD:],
     )
+
+
+def _encodings(character_set: bytes) -> Encodings:
+    try:
+        return encodings_named(character_set)
+    except ValueError as error:
+        raise Unusual("character set") from error
 
 
 @lru_cache(maxsize=256)

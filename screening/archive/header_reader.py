@@ -13,14 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from screening.archive.folder import File, found_file
-from screening.archive.header import (
-    PARSER_ERRORS,
-    FileProblem,
-    FoundFile,
-    NotIndexed,
-    instance_of,
-    read_header,
-)
+from screening.archive.header import FileProblem, FoundFile, NotIndexed, instance_of, read_header
 from screening.archive.header_fields import RawHeader, convert_value, converted
 from screening.archive.header_layout import Layout, Taken, raw_header
 from screening.archive.header_walk import HEAD_BYTES, Head, HeaderShape, Unusual, ordinary_header
@@ -79,7 +72,7 @@ class HeaderReader:
             raw = raw_header(self._taken(head))
             self._first_bytes = min(_BLOCK_BYTES * (head.reached // _BLOCK_BYTES + 1), HEAD_BYTES)
             return _Known(raw, self._converted(raw))
-        except (Unusual, OSError, *PARSER_ERRORS):
+        except (Unusual, OSError):
             return None
         finally:
             os.close(descriptor)

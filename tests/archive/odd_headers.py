@@ -1,22 +1,35 @@
-"""Seed -> DICOM files with headers as odd as the standard allows, and some that are broken; written byte by byte.
+"""Seed -> DICOM files with headers as odd as the standard allows, and some that are broken.
 
-Explicit and implicit little endian, character sets with and without code extensions, private blocks, every value
-representation, nested sequences of defined and undefined length, values that are empty, padded or nonsense. What is
-broken breaks one rule: order, length, representation, delimiter, end of the file.
+Explicit and implicit, little and big endian, deflated; with or without preamble, meta information, group lengths;
+character sets with and without code extensions, private blocks, every value representation, nested sequences of defined
+and undefined length, values that are empty, padded, of odd length, longer than a read or than 64 KiB, or nonsense. What
+is broken breaks one rule: order, length, representation, delimiter, end of the file.
 """
 
 import random
 import struct
 from collections.abc import Callable
 
+from archive.odd_bytes import (
+    BEGINNINGS,
+    EXPLICIT,
+    IMPLICIT,
+    TRAILING_PADDING,
+    UIDS,
+    Element,
+    Form,
+    Items,
+    Plan,
+    written,
+)
 from pydicom.datadict import dictionary_VR
 
 from screening.archive.header_fields import CHARACTER_SET_TAG, FIELD_TAGS
 
-EXPLICIT, IMPLICIT = "1.2.840.10008.1.2.1", "1.2.840.10008.1.2"
-SYNTAXES = (EXPLICIT, EXPLICIT, IMPLICIT, "1.2.840.10008.1.2.4.90", "1.2.840.10008.1.2.4.70", "1.2.840.10008.1.2.5")
-ODD_SYNTAXES = ("1.2.840.10008.1.2.2", "1.2.3.4", "", "1.2.840.10008.1.2.1 ", "1.2.840.10008.1.2.1.99")
-LONG = ("OB", "OD", "OF", "OL", "OV", "OW", "SQ", "SV", "UC", "UN", "UR", "UT", "UV")
+BIG_ENDIAN, DEFLATED = "1.2.840.10008.1.2.2", "1.2.840.10008.1.2.1.99"
+COMPRESSED = ("1.2.840.10008.1.2.4.90", "1.2.840.10008.1.2.4.70", "1.2.840.10008.1.2.5")
+SYNTAXES = (EXPLICIT, EXPLICIT, EXPLICIT, EXPLICIT, IMPLICIT, IMPLICIT, *COMPRESSED, BIG_ENDIAN, DEFLATED)
+WRONG_SYNTAXES = (BIG_ENDIAN, "1.2.3.4", "", "1.2.840.10008.1.2.1 ", DEFLATED, IMPLICIT)  # announced, not kept
 OTHERS = (
     "AE",
     "AT",
@@ -38,6 +51,7 @@ OTHERS = (
     "UL",
     "UN",
 )
+# What Python encodes with; after "+", the escape sequence that invokes it (PS3.3 C.12.1.1.2).
 CHARACTER_SETS = {
     b"": "ascii",
     b"ISO_IR 100": "latin-1",
@@ -45,8 +59,14 @@ CHARACTER_SETS = {
     b"ISO_IR 13": "shift_jis",
     b"GB18030": "gb18030",
     b"ISO_IR 144": "iso8859_5",
-    b"\\ISO 2022 IR 87": "ascii",
-    b"ISO 2022 IR 100\\ISO 2022 IR 144": "latin-1",
+    b"\\ISO 2022 IR 87": "iso2022_jp",
+    b"ISO 2022 IR 13\\ISO 2022 IR 87": "iso2022_jp",
+    b"\\ISO 2022 IR 159": "iso2022_jp_2",
+    b"\\ISO 2022 IR 149": "euc_kr+$)C",
+    b"\\ISO 2022 IR 58": "gb2312+$)A",
+    b"ISO 2022 IR 100\\ISO 2022 IR 144": "iso8859_5+-L",
+    b"ISO 2022 IR 6\\ISO 2022 IR 100": "latin-1+-A",
+    b"ISO_IR 192\\ISO 2022 IR 87": "utf-8",  # not allowed: UTF-8 knows no extension
     b"ISO-IR 100": "latin-1",  # misspelt
     b"ISO_IR 999": "ascii",  # unknown
 }
@@ -65,26 +85,38 @@ NUMBERS = (
     "1\\2\\3",
     "1\\0\\0\\0\\1\\0",
 )
+# Longer than the first read, than 64 KiB, than the largest head that is walked.
+LENGTHS = (*[20_000] * 10, *[70_000] * 5, 300_000)
+LONG_VALUES = ("OB", "OW", "UC", "UN", "UT")
 CODES = ("ORIGINAL\\PRIMARY\\AXIAL", "CT", "F", "HFS", "", "20240115", "1970.01.02", "20241399", "070Y", "018M", "²Y")
 BY_REPRESENTATION = {"DS": NUMBERS, "IS": NUMBERS, "CS": CODES, "DA": CODES, "AS": CODES, "UI": ("1.2.840.1", "2.25.7")}
-UIDS = {0x00080016: "1.2.840.10008.5.1.4.1.1.2", 0x00080018: "2.25.{0}", 0x0020000D: "2.25.1", 0x0020000E: "2.25.2"}
-
-Element = tuple[int, str, bytes | list["Items"] | None]  # tag, representation, value; a list is a sequence
-Items = list[Element]
 
 
 def odd_series(seed: int, count: int = 10) -> list[bytes]:
     """Write neighbours: the same elements with some other values, one in sixteen broken."""
     rng = random.Random(seed)
-    syntax = rng.choice(SYNTAXES) if rng.random() < 0.95 else rng.choice(ODD_SYNTAXES)
+    plan = _plan(rng)
     character_set = rng.choice(list(CHARACTER_SETS))
     elements = _elements(rng, character_set)
+    share = rng.choice((0.02, 0.15))  # of the elements that differ from file to file
     files = []
     for _ in range(count):
-        elements = [_varied(rng, element, character_set) for element in elements]
-        content = _file(elements, syntax, rng)
+        elements = [_varied(rng, element, character_set) if rng.random() < share else element for element in elements]
+        content = written(_altered(rng, elements), plan, rng)
         files.append(rng.choice(BREAKS)(rng, content) if rng.random() < 0.0625 else content)
     return files
+
+
+def _plan(rng: random.Random) -> Plan:
+    syntax = rng.choice(SYNTAXES)
+    return Plan(
+        form=Form(syntax == IMPLICIT, syntax == BIG_ENDIAN, padded=rng.random() < 0.9),
+        announced=rng.choice(WRONG_SYNTAXES) if rng.random() < 0.05 else syntax,
+        deflated=syntax == DEFLATED,
+        beginning=rng.choice(BEGINNINGS) if rng.random() < 0.15 else "preamble",
+        group_lengths=rng.random() < 0.15,
+        meta_length_off=rng.choice((None, 0, 0, 0, 2)),
+    )
 
 
 def _elements(rng: random.Random, character_set: bytes) -> list[Element]:
@@ -94,6 +126,8 @@ def _elements(rng: random.Random, character_set: bytes) -> list[Element]:
     }
     if character_set or rng.random() < 0.5:
         elements[int(CHARACTER_SET_TAG)] = (int(CHARACTER_SET_TAG), "CS", character_set)
+    if rng.random() < 0.1:
+        elements[TRAILING_PADDING] = (TRAILING_PADDING, "OB", bytes(64))
     for _ in range(rng.randrange(20)):
         element = _other(rng, depth=3)
         elements.setdefault(element[0], element)
@@ -111,8 +145,15 @@ def _value(rng: random.Random, tag: int, character_set: bytes) -> bytes:
     usual = dictionary_VR(tag)
     if usual == "US":
         return struct.pack("<H", rng.choice((0, 1, 16, 512))) * rng.choice((1, 1, 1, 2, 0))
-    text = rng.choice(BY_REPRESENTATION.get(usual, TEXTS))
-    return text.encode(CHARACTER_SETS[character_set], "replace")
+    return _encoded(rng.choice(BY_REPRESENTATION.get(usual, TEXTS)), CHARACTER_SETS[character_set])
+
+
+def _encoded(text: str, codec: str) -> bytes:
+    """Encode a text; what its set lacks is written as "?"."""
+    name, _, escape = codec.partition("+")
+    if not escape or text.isascii():
+        return text.encode(name, "replace")
+    return b"\x1b" + escape.encode() + text.encode(name, "replace")
 
 
 def _other(rng: random.Random, depth: int) -> Element:
@@ -122,9 +163,10 @@ def _other(rng: random.Random, depth: int) -> Element:
     while tag in FIELD_TAGS or tag == CHARACTER_SET_TAG:
         tag += 1
     if depth and rng.random() < 0.3:
-        return _sequence_tag(rng, group), "SQ", [_items(rng, depth - 1) for _ in range(rng.randrange(3))]
-    length = rng.choice((0, 2, 4, 8, 16, 64, 300)) if rng.random() < 0.97 else 20_000
-    return tag, rng.choice(OTHERS), rng.randbytes(length)
+        representation = "UN" if rng.random() < 0.01 else "SQ"
+        return _sequence_tag(rng, group), representation, [_items(rng, depth - 1) for _ in range(rng.randrange(3))]
+    length = rng.choice((0, 2, 4, 8, 16, 64, 300)) if rng.random() < 0.96 else rng.choice(LENGTHS)
+    return tag, rng.choice(OTHERS if length < 1 << 16 else LONG_VALUES), rng.randbytes(length)
 
 
 def _sequence_tag(rng: random.Random, group: int) -> int:
@@ -139,9 +181,9 @@ def _items(rng: random.Random, depth: int) -> Items:
 
 
 def _varied(rng: random.Random, element: Element, character_set: bytes) -> Element:
-    """Change few values, most of them without changing their length, as scanners do from slice to slice."""
+    """Change a value, mostly without changing its length, as scanners do from slice to slice."""
     tag, representation, value = element
-    if isinstance(value, list) or value is None or tag == CHARACTER_SET_TAG or rng.random() > 0.15:
+    if isinstance(value, list) or value is None or tag == CHARACTER_SET_TAG:
         return element
     if rng.random() < 0.8:
         return tag, representation, bytes(rng.sample(value, len(value)))
@@ -150,64 +192,34 @@ def _varied(rng: random.Random, element: Element, character_set: bytes) -> Eleme
     return tag, representation, rng.randbytes(2 * rng.randrange(40))
 
 
-def _file(elements: list[Element], syntax: str, rng: random.Random) -> bytes:
-    meta: list[Element] = [
-        (0x00020001, "OB", b"\0\1"),
-        (0x00020002, "UI", UIDS[0x00080016].encode()),
-        (0x00020003, "UI", b"2.25.9"),
-        (0x00020010, "UI", syntax.encode()),
-        (0x00020013, "SH", b"ODD"),
-    ]
-    body = b"".join(_element(one, syntax == IMPLICIT, rng) for one in elements)
-    pixels = _element((0x7FE00010, "OW", b"\0\0" * 8), syntax == IMPLICIT, rng)
-    head = b"".join(_element(one, False, rng) for one in meta)
-    return bytes(128) + b"DICM" + head + body + (pixels if rng.random() < 0.9 else b"")
-
-
-def _element(element: Element, implicit: bool, rng: random.Random) -> bytes:
-    tag, representation, value = element
-    content, undefined = _content(value, representation, implicit, rng)
-    length = 0xFFFFFFFF if undefined else len(content)
-    start = struct.pack("<HH", tag >> 16, tag & 0xFFFF)
-    if implicit:
-        return start + struct.pack("<L", length) + content
-    if representation in LONG:
-        return start + representation.encode() + b"\0\0" + struct.pack("<L", length) + content
-    return start + representation.encode() + struct.pack("<H", length) + content
-
-
-def _content(
-    value: bytes | list[Items] | None, representation: str, implicit: bool, rng: random.Random
-) -> tuple[bytes, bool]:
-    if not isinstance(value, list):
-        padding = b"\0" if representation in ("UI", "OB", "UN") else b" "
-        return (value or b"") + padding * (len(value or b"") % 2), False
-    content = b"".join(_item(item, implicit, rng) for item in value)
-    if rng.random() < 0.5:
-        return content + b"\xfe\xff\xdd\xe0" + bytes(4), True
-    return content, False
-
-
-def _item(item: Items, implicit: bool, rng: random.Random) -> bytes:
-    content = b"".join(_element(one, implicit, rng) for one in item)
-    if rng.random() < 0.5:
-        return b"\xfe\xff\x00\xe0\xff\xff\xff\xff" + content + b"\xfe\xff\x0d\xe0" + bytes(4)
-    return b"\xfe\xff\x00\xe0" + struct.pack("<L", len(content)) + content
+def _altered(rng: random.Random, elements: Items) -> Items:
+    """Leave out an element or the last few, as where a value is not known for every slice, or give one another tag."""
+    if rng.random() < 0.85:
+        return elements
+    first = rng.randrange(1, len(elements))
+    before, (tag, *rest), after = elements[:first], elements[first], elements[first + 1 :]
+    renamed: Items = [(tag + 1, *rest)] if not after or after[0][0] > tag + 1 else []  # type: ignore[list-item]
+    return rng.choice((before + after, before + renamed + after, elements[: max(first, 4)]))
 
 
 def _cut(rng: random.Random, content: bytes) -> bytes:
     return content[: rng.randrange(1, len(content))]
 
 
+def _cut_end(rng: random.Random, content: bytes) -> bytes:
+    return content[: -rng.randrange(1, min(8, len(content)))]
+
+
 def _flip(rng: random.Random, content: bytes) -> bytes:
-    at = rng.randrange(132, len(content))
+    at = rng.randrange(min(132, len(content) // 2), len(content))
     return content[:at] + bytes([rng.randrange(256)]) + content[at + 1 :]
 
 
 def _swap(rng: random.Random, content: bytes) -> bytes:
     """Move some bytes behind the meta information to the end of the file."""
-    at = rng.randrange(240, len(content))
-    return content[:240] + content[at:] + content[240:at]
+    kept = min(240, len(content) // 2)
+    at = rng.randrange(kept, len(content))
+    return content[:kept] + content[at:] + content[kept:at]
 
 
 def _odd_representation(rng: random.Random, content: bytes) -> bytes:
@@ -226,6 +238,7 @@ def _no_preamble(rng: random.Random, content: bytes) -> bytes:
 
 BREAKS: tuple[Callable[[random.Random, bytes], bytes], ...] = (
     _cut,
+    _cut_end,
     _flip,
     _flip,
     _swap,

@@ -1,14 +1,17 @@
 import os
+import random
 import warnings
 from datetime import date
 from pathlib import Path
 
 import pydicom
 import pytest
+from archive.odd_bytes import Items, Plan, written
 from dicom_files import ct_slice, found, write
 from pydicom.uid import ExplicitVRBigEndian, ImplicitVRLittleEndian, MediaStorageDirectoryStorage
 
 from screening.archive.header import FileProblem, FoundFile, NotIndexed, displayable, read_header
+from screening.archive.header_fields import CHARACTER_SET_TAG
 
 ZOO = Path(__file__).parents[2].parent / "shared" / "data" / "zoo"
 
@@ -148,6 +151,25 @@ def test_odd_values_are_never_quoted(tmp_path: Path) -> None:
         warnings.simplefilter("always")
         read_header(found(path))
     assert caught == []
+
+
+@pytest.mark.parametrize(
+    ("representation", "value"),
+    [("UN", [[(0x00080100, "SH", b"NESTED")]]), ("US", b"\1\0"), ("CS", b"\0BAD"), ("ZZ", b"ISO_IR 100")],
+)
+def test_a_character_set_that_is_none_is_a_broken_header(
+    tmp_path: Path, representation: str, value: bytes | list[Items]
+) -> None:
+    path = tmp_path / "odd"
+    path.write_bytes(written([(int(CHARACTER_SET_TAG), representation, value)], Plan(), random.Random(1)))
+    assert problem_of(path) is FileProblem.BROKEN_HEADER
+
+
+def test_a_bug_of_ours_is_not_called_a_broken_header(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = found(write(tmp_path, "slice", ct_slice()))
+    monkeypatch.setattr("screening.archive.header.converted", lambda raw: raw.no_such_field)
+    with pytest.raises(AttributeError):
+        read_header(file)
 
 
 def test_a_name_that_is_no_text_can_be_shown(tmp_path: Path) -> None:

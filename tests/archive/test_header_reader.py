@@ -1,13 +1,15 @@
 """The fast reading against pydicom's: the same instance or the same problem, for every file there is."""
 
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pydicom.data
 import pytest
 from archive.odd_headers import odd_series
 from dicom_files import ct_slice, found, write
+from scale.header_equality import FAULTS, compared, write_series
 
 from screening.archive.header import FileProblem, FoundFile, NotIndexed, read_header
 from screening.archive.header_reader import HeaderReader, read_headers
@@ -62,6 +64,16 @@ def test_odd_headers_read_as_with_pydicom(tmp_path: Path, seed: int) -> None:
         (tmp_path / f"{number}").write_bytes(content)
     files = files_below(tmp_path)
     assert fast(files)[0] == by_pydicom(files)
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+@pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS.keys())
+def test_a_fault_planted_in_the_fast_reading_is_found(
+    tmp_path: Path, fault: Callable[[], AbstractContextManager[None]]
+) -> None:
+    with fault():
+        differing = [compared(write_series(tmp_path, seed)).differences for seed in (7, 41)]
+    assert any(differing)
 
 
 def test_a_series_is_walked_once_and_then_read_by_its_layout(tmp_path: Path) -> None:
