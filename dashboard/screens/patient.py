@@ -44,6 +44,7 @@ SERIES_COLUMNS = {
     "study_date": st.column_config.DateColumn("Study", format="YYYY-MM-DD"),
     "modality": "Modality",
     "series_description": "Description",
+    "acquisition": st.column_config.TextColumn("Acquisition", help="Where one series holds several"),
     "instance_count": "Slices",
     "slice_thickness_mm": st.column_config.NumberColumn("Thickness (mm)", format="%.2f"),
     "kvp_kv": st.column_config.NumberColumn("kVp (kV)", format="%.0f"),
@@ -256,7 +257,8 @@ def show_without_result(record: queries.PatientRecord) -> None:
     if not record.series.empty:
         with st.expander("Series that were looked at"):
             series = record.series.assign(reason=record.series["reason"].map(wording.reason, na_action="ignore"))
-            show_table(series, SERIES_COLUMNS, "Series")
+            unsplit = series["acquisition"].isna().all()
+            show_table(series.drop(columns=["acquisition"] if unsplit else []), SERIES_COLUMNS, "Series")
 
 
 def show_provenance(result: dict[str, Any]) -> None:
@@ -270,6 +272,7 @@ def show_provenance(result: dict[str, Any]) -> None:
         "Scanner": wording.stated(result["manufacturer"], result["manufacturer_model_name"], between=" "),
         "Series": wording.stated(
             result["series_description"],
+            result["acquisition"],
             wording.with_unit(result["kvp_kv"], "kVp"),
             result["convolution_kernel"],
             wording.with_unit(result["slice_thickness_mm"], "mm"),

@@ -24,6 +24,7 @@ SELECT
     study_bmd.warnings,
     study_bmd.evidence_file,
     series.series_description,
+    nullif(series.acquisition, '') AS acquisition,
     series.manufacturer,
     series.manufacturer_model_name,
     series.kvp_kv,

@@ -4,6 +4,7 @@ SELECT
     study.study_date,
     series.modality,
     nullif(series.series_description, '') AS series_description,
+    nullif(series.acquisition, '') AS acquisition,
     series.instance_count,
     series.slice_thickness_mm,
     series.kvp_kv,
@@ -14,4 +15,9 @@ SELECT
 FROM series
 JOIN study USING (study_instance_uid)
 WHERE study.patient_id = $patient_id
-ORDER BY study.study_date DESC NULLS LAST, study.study_instance_uid, series.chosen DESC, series.series_instance_uid;
+ORDER BY
+    study.study_date DESC NULLS LAST,
+    study.study_instance_uid,
+    series.chosen DESC,
+    series.series_instance_uid,
+    series.acquisition;

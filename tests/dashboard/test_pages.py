@@ -208,3 +208,28 @@ def test_search_without_match_is_told(published: queries.Publication) -> None:
     at.text_input[0].input("nobody").run()
 
     assert "No patient of the archive matches" in at.warning[0].value
+
+
+def series_columns(at: AppTest) -> set[str]:
+    (table,) = [table.value for table in at.dataframe if "chosen" in table.value]
+    return set(table.columns)
+
+
+def test_acquisitions_are_told_apart_where_a_series_holds_several(folder: Path) -> None:
+    patient = example.SECOND
+    rows = example.example_rows((patient,))
+    example.publish_rows(folder, 1, rows)
+    whole = run_patient(patient=patient.patient_id)
+    parts = [
+        row | {"acquisition": name, "chosen": chosen, "reason": None if chosen else "contrast"}
+        for row in rows["series"]
+        if row["chosen"]
+        for name, chosen in (("AcquisitionNumber 2", True), ("AcquisitionNumber 3", False))
+    ]
+    example.publish_rows(folder, 2, rows | {"series": parts})
+    split = run_patient(patient=patient.patient_id)
+
+    assert "acquisition" not in series_columns(whole)
+    assert "acquisition" in series_columns(split)
+    (provenance,) = [table.value for table in split.dataframe if "fact" in table.value]
+    assert "Abdomen native, AcquisitionNumber 2" in provenance.set_index("fact").loc["Series", "value"]
