@@ -21,11 +21,11 @@ dashboard: $(INSTALLED)  ## Open the dashboard on the demo's database
 weights: $(INSTALLED)  ## Make the bundled weights anew, into ./build/weights; goes on where it was interrupted
 	mkdir -p build/weights
 	test -f build/weights/pairs.npz || $(BIN)/python -m screening.simulation.pairs \
-		--patients 3200 --seed 2020 --sites 16 --institution 1 --output build/weights/pairs.npz
+		--patients 3200 --seed 2020 --sites 32 --institution 1 --output build/weights/pairs.npz
 	test -f build/weights/redensified.npz || $(BIN)/python -m screening.simulation.redensified \
 		--variants 20 --seed 1 --output build/weights/redensified.npz
 	cd build/weights && ../../$(BIN)/python -m models.training pairs.npz --beside redensified.npz \
-		--output bmd_cnn_simulated_3.safetensors --seed 1 --members 2 --steps 2400 \
+		--output bmd_cnn_simulated_4.safetensors --seed 1 --members 2 --steps 3000 \
 		--calibration-share 0.15 --validation-share 0.04 --data-kind simulated \
 		--reference "simulated DXA, Hologic-type L1-L4 scale" --device cpu
 

@@ -41,7 +41,7 @@ class NetworkConfig:
     wide_window_hu: tuple[float, float] = (-200.0, 700.0)  # anatomy: fat to cortical bone
     bone_window_hu: tuple[float, float] = (0.0, 300.0)  # trabecular bone
     depth_range: float = 0.5  # the depth head reads 33 mm * (1 +- this)
-    beyond_hu: float = 35.0  # the most that is added for mineral beyond attenuation * depth, about 0.09 g/cm2
+    beyond_hu: float = 50.0  # the most that is added for mineral beyond attenuation * depth, about 0.13 g/cm2
     beyond_channels: tuple[int, int, int] | None = (12, 24, 32)  # of the encoder that reads it; None: nothing is added
     sd_range_hu: tuple[float, float] = (2.0, 160.0)  # 0.005 to 0.4 g/cm2
 

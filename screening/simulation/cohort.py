@@ -89,10 +89,22 @@ def expected_attenuation_hu(age_years: float, sex: str) -> float:
     return float(np.interp(age_years, AGES_YEARS, WOMEN_HU if sex == "F" else MEN_HU))
 
 
-def draw_patient(seed: int, institution: int, number: int) -> Patient:
-    """Draw one person of an institution."""
+def hospital(seed: int, institution: int) -> Institution:
+    """Draw one of many hospitals like an institution: which people it sees differs as it does between hospitals."""
+    rng = random_generator(seed, institution, 0, Stream.PERSON)
+    usual = INSTITUTIONS.get(institution, INSTITUTIONS[1])
+    return Institution(
+        mean_age_years=usual.mean_age_years + 3.0 * rng.normal(),
+        sd_age_years=usual.sd_age_years,
+        women_share=float(np.clip(usual.women_share + 0.1 * rng.normal(), 0.35, 0.8)),
+        mean_body_mass_index=usual.mean_body_mass_index + 1.5 * rng.normal(),
+    )
+
+
+def draw_patient(seed: int, institution: int, number: int, place: Institution | None = None) -> Patient:
+    """Draw one person of an institution, or of a hospital like it."""
     rng = random_generator(seed, institution, number, Stream.PERSON)
-    place = INSTITUTIONS.get(institution, INSTITUTIONS[1])
+    place = place or INSTITUTIONS.get(institution, INSTITUTIONS[1])
     sex = "F" if rng.random() < place.women_share else "M"
     age = float(np.clip(rng.normal(place.mean_age_years, place.sd_age_years), *AGE_LIMITS_YEARS))
     stature = float(rng.normal())

@@ -3,7 +3,8 @@
     python -m screening.simulation.pairs --patients 480 --seed 2020 --institution 1 --output pairs.npz
 
 With `--sites` the patients are dealt to as many hospitals of the institution. These have the same models of scanners,
-but machines of their own, with other errors of calibration; trained at one, a network would learn its errors too.
+but machines of their own, with other errors of calibration, and see other people; trained at one, a network would learn
+its errors too.
 Crops are of levels without screws or cement; the labels are those of the bone before these were put in.
 
 All crops of a patient come from one examination on a scanner of the institution, at the 5 mm (or the series' own
@@ -28,7 +29,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from screening.simulation.anatomy import draw_anatomy
-from screening.simulation.cohort import INSTITUTIONS, Stream, draw_patient
+from screening.simulation.cohort import INSTITUTIONS, Stream, draw_patient, hospital
 from screening.simulation.crops import examine, region_of_interest, render_crop, trace
 from screening.simulation.densitometer import areal_bmd_g_cm2, measure_levels, read_dxa
 from screening.simulation.scanner import effective_diameter_mm
@@ -130,7 +131,8 @@ def _rendering(processes: int) -> Iterator[Callable[[Callable[[int], Pairs], Ite
 
 
 def _patient_pairs(seed: int, sites: int, institution: int, contours: bool, number: int) -> Pairs:
-    patient = draw_patient(seed + (number - 1) % sites, institution, number)
+    own = seed + (number - 1) % sites
+    patient = draw_patient(own, institution, number, hospital(own, institution) if sites > 1 else None)
     anatomy = draw_anatomy(patient)
     truths = measure_levels(anatomy.spine, anatomy.vessels.calcium)
     rng = patient.rng(Stream.CROPS)

@@ -1,7 +1,15 @@
+import dataclasses
+
 import numpy as np
 import pytest
 
-from screening.simulation.cohort import AGE_LIMITS_YEARS, draw_patient, expected_attenuation_hu
+from screening.simulation.cohort import (
+    AGE_LIMITS_YEARS,
+    INSTITUTIONS,
+    draw_patient,
+    expected_attenuation_hu,
+    hospital,
+)
 
 
 def test_the_same_seed_draws_the_same_person():
@@ -36,3 +44,22 @@ def test_two_institutions_see_different_people():
     heavier = np.mean([draw_patient(3, 2, number).body_mass_index for number in range(300)])
     lighter = np.mean([draw_patient(3, 1, number).body_mass_index for number in range(300)])
     assert heavier > lighter + 1.0
+
+
+def test_hospitals_like_an_institution_see_other_people_about_its_own():
+    hospitals = [hospital(seed, 1) for seed in range(200)]
+
+    assert hospital(5, 1) == hospitals[5]
+    for field, spread in (("mean_age_years", 3.0), ("women_share", 0.1), ("mean_body_mass_index", 1.5)):
+        seen = np.array([getattr(one, field) for one in hospitals])
+        assert seen.mean() == pytest.approx(getattr(INSTITUTIONS[1], field), abs=spread / 4)
+        assert seen.std() == pytest.approx(spread, rel=0.25)
+
+
+def test_people_of_a_hospital_are_as_its_own_figures_say():
+    women_only = dataclasses.replace(INSTITUTIONS[1], women_share=1.0, mean_age_years=80.0)
+
+    people = [draw_patient(3, 1, number, women_only) for number in range(100)]
+
+    assert {person.sex for person in people} == {"F"}
+    assert np.mean([person.age_years for person in people]) > 73.0  # cut off at 90

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from simulated_people import body_of, levels_of
 
-from screening.simulation.cohort import Stream, draw_patient
+from screening.simulation.anatomy import draw_anatomy
+from screening.simulation.cohort import Stream, draw_patient, hospital
 from screening.simulation.densitometer import DXA_PRECISION, areal_bmd_g_cm2
 from screening.simulation.pairs import Pairs, load_pairs, main, training_pairs
 from screening.simulation.scanner import draw_protocol, effective_diameter_mm
@@ -115,12 +116,16 @@ def test_the_contour_reader_measures_bodies_where_it_is_asked_to(pairs):
     assert np.abs(read.contour_depth_mm[body] - read.depth_mm[body]).max() < 6.0
 
 
-def test_patients_are_dealt_to_hospitals_with_machines_of_their_own(pairs):
-    dealt = training_pairs(patients=2, seed=5, institution=1, first=7, sites=2)
-    elsewhere = training_pairs(patients=1, seed=6, institution=1, first=8)
+@pytest.mark.parametrize(("number", "seed"), [(7, 5), (8, 6)])
+def test_patients_are_dealt_to_hospitals_with_people_and_machines_of_their_own(number, seed):
+    patient = draw_patient(seed, 1, number, hospital(seed, 1))
+    protocol = draw_protocol(patient, draw_anatomy(patient), 512)
 
-    assert np.array_equal(dealt.crops_hu[dealt.patient == 7], pairs.crops_hu[pairs.patient == 7])
-    assert np.array_equal(dealt.crops_hu[dealt.patient == 8], elsewhere.crops_hu)
+    dealt = training_pairs(patients=1, seed=5, institution=1, first=number, sites=2)
+
+    assert set(dealt.age_years) == {np.float32(patient.age_years)}
+    assert set(dealt.effective_diameter_mm) == {np.float32(effective_diameter_mm(patient))}
+    assert set(dealt.scanner) == {f"{protocol.scanner.model.model} {protocol.scanner.station}"}
 
 
 def test_another_seed_makes_other_patients(pairs):
