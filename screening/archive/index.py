@@ -146,6 +146,14 @@ def series_of(instances: Iterable[Instance]) -> dict[tuple[str, str], Series]:
     }
 
 
+def studies_of(instances: Iterable[Instance]) -> list[Study]:
+    """Group instances into studies, in the order of their UIDs."""
+    grouped: dict[str, list[Series]] = {}
+    for (study, _), series in sorted(series_of(instances).items()):
+        grouped.setdefault(study, []).append(series)
+    return [Study(study, tuple(series)) for study, series in grouped.items()]
+
+
 PACK_VERSION: Final = b"\x02"  # the first byte of a packed series; version 1 had none and began with zlib's b"x"
 _VERSION_1: Final = b"x"
 

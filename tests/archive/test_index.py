@@ -17,6 +17,7 @@ from screening.archive.index import (
     indexed_series,
     pack,
     series_of,
+    studies_of,
     study_fingerprint,
     unpack,
     unpack_study,
@@ -52,6 +53,13 @@ def test_series_are_told_apart_by_study_and_series(instances: list[Instance]) ->
         ("2.25.1", "2.25.1.1"): 3,
         ("2.25.2", "2.25.1.1"): 1,
     }
+
+
+def test_series_of_one_study_come_together(instances: list[Instance]) -> None:
+    other = replace(instances[1], series_instance_uid="2.25.1.2")
+    elsewhere = replace(instances[2], study_instance_uid="2.25.0")
+    studies = studies_of([*instances, other, elsewhere])
+    assert [(study.study_instance_uid, len(study.series)) for study in studies] == [("2.25.0", 1), ("2.25.1", 2)]
 
 
 def test_the_fingerprint_knows_the_file_set_and_not_its_order(instances: list[Instance]) -> None:
