@@ -1,55 +1,124 @@
-"""Dask: workers to connect to, and a bounded stream of tasks whose worker may die without losing another's task."""
+"""Settings -> workers: processes on this machine, those of a Dask scheduler elsewhere, or this process alone."""
 
 import logging
-import os
 import signal
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
-from typing import Any, Final, Generic, TypeVar
+import ssl
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
 
 import dask
-from distributed import Client, Future, LocalCluster, Nanny, WorkerPlugin, wait
-from distributed.scheduler import KilledWorker
+from distributed import Client, LocalCluster, WorkerPlugin
+from distributed.security import Security
 
+from screening.config import SweepSettings
 from screening.errors import UserError
+from screening.streaming import Here, Workers
 
-Item = TypeVar("Item")
-
-_WAIT_FOR_WORKERS_S: Final = 120
-_LOOK_EVERY_S: Final = 1.0
+_CONNECT_S: Final = 30
+# A task is given up when so many workers have died of it, and one more: three strikes.
+_ALLOWED_FAILURES: Final = 2
+# A worker keeps nothing between studies, so there is nothing to write to disk, and pausing it would free nothing.
+_WORKER_CONFIG: Final = {f"distributed.worker.memory.{measure}": False for measure in ("target", "spill", "pause")}
 
 
 @contextmanager
-def connected(address: str | None, workers: int | None, plugin: WorkerPlugin) -> Iterator[Client]:
-    """Connect to the scheduler at `address`, or start worker processes here; `plugin` prepares every worker.
+def connected(settings: SweepSettings, plugin: WorkerPlugin) -> Iterator[Workers | Here]:
+    """Connect to the configured scheduler, or start worker processes here; `plugin` prepares every worker.
+
+    With no workers at all, tasks run in this process and nothing is prepared.
 
     Raises:
-        UserError: no scheduler answers at the configured address.
+        UserError: no scheduler answers at the configured address, or not to these certificates.
     """
-    cluster = None if address else local_cluster(workers)
+    if settings.scheduler is not None:
+        with _remote(settings.scheduler, security(settings)) as client:
+            client.register_plugin(plugin)
+            yield Workers(client, settings.worker_wait_s)
+    elif settings.workers == 0:
+        yield Here()
+    else:
+        with local_cluster(_first_workers(settings), settings.memory_limit) as cluster, Client(cluster) as client:
+            client.register_plugin(plugin)
+            yield Workers(client, settings.worker_wait_s, lambda wanted: _hire(cluster, settings, wanted))
+
+
+def _first_workers(settings: SweepSettings) -> int | None:
+    adapts = settings.workers is None and settings.workers_max is not None
+    return settings.workers_min if adapts else settings.workers
+
+
+def _hire(cluster: LocalCluster, settings: SweepSettings, wanted: int) -> None:
+    """Have more workers started where the number may grow."""
+    if settings.workers is None and settings.workers_max is not None:
+        cluster.scale(min(wanted, settings.workers_max))
+
+
+@contextmanager
+def _remote(address: str, secured: Security | None) -> Iterator[Client]:
     try:
-        client = Client(address or cluster, timeout="30s")
-    except (OSError, ValueError) as error:
-        raise UserError(f"No Dask scheduler answers at {address}: start it, or leave out --scheduler.") from error
-    with cluster or nullcontext(), client:
-        client.register_plugin(plugin)
+        client = Client(address, security=secured, timeout=f"{_CONNECT_S}s")
+    except (OSError, ValueError, TypeError) as error:
+        raise UserError(
+            f"No Dask scheduler answers at {address}: start it, or leave out --scheduler."
+            if not address.startswith("tls:")
+            else f"No Dask scheduler answers at {address} to these certificates: start it, and check "
+            "sweep.tls_ca_file, tls_cert_file and tls_key_file of screening.toml."
+        ) from error
+    with client:
         yield client
 
 
-def local_cluster(workers: int | None) -> LocalCluster:
-    """Start worker processes on this machine, reachable from this machine alone."""
+def security(settings: SweepSettings) -> Security | None:
+    """Gather the certificates for a tls:// scheduler; None where the site's Dask configuration is to say.
+
+    Raises:
+        UserError: a file cannot be read or is no certificate or key.
+    """
+    files: dict[str, Path | None] = {
+        "tls_ca_file": settings.tls_ca_file,
+        "tls_client_cert": settings.tls_cert_file,
+        "tls_client_key": settings.tls_key_file,
+    }
+    given: dict[str, Any] = {name: str(file) for name, file in files.items() if file is not None}
+    if not given:
+        return None
+    try:
+        context = ssl.create_default_context(cafile=given.get("tls_ca_file"))
+        if settings.tls_cert_file is not None:
+            context.load_cert_chain(settings.tls_cert_file, settings.tls_key_file)
+    except OSError as error:  # ssl.SSLError is one
+        raise UserError(
+            f"Cannot use the certificates named by sweep.tls_* ({error.strerror or type(error).__name__}): expected "
+            f"PEM files at {', '.join(given.values())}."
+        ) from error
+    return Security(require_encryption=True, **given)
+
+
+def local_cluster(workers: int | None, memory_limit: int | None = None) -> LocalCluster:
+    """Start worker processes on this machine, reachable from this machine alone.
+
+    Args:
+        workers: how many; None is one a core.
+        memory_limit: bytes a process may take before it is ended and started anew; None is no limit, for a study's
+            volume is its memory and the machine's own limit holds.
+    """
     # Saturation 1.0: a study that kills its worker takes no queued neighbour with it.
-    with dask.config.set({"distributed.scheduler.worker-saturation": 1.0}), _without_interrupts():
+    scheduler = {
+        "distributed.scheduler.worker-saturation": 1.0,
+        "distributed.scheduler.allowed-failures": _ALLOWED_FAILURES,
+    }
+    with dask.config.set(scheduler), _without_interrupts():
         return LocalCluster(
             n_workers=workers,
             threads_per_worker=1,  # inference with two threads a process is slower under load
             processes=True,
             host="127.0.0.1",
             dashboard_address="127.0.0.1:0",  # any free port: several sweeps may run on one machine
-            memory_limit=0,  # a study's volume is its memory; the machine's own limit holds
+            memory_limit=memory_limit or 0,
             silence_logs=logging.CRITICAL,
+            config=_WORKER_CONFIG,
         )
 
 
@@ -61,100 +130,3 @@ def _without_interrupts() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGINT, before)
-
-
-@dataclass(frozen=True, slots=True)
-class Done(Generic[Item]):
-    """A task that ended: its result, or the name of what ended it without one."""
-
-    item: Item
-    result: bytes | None
-    lost_to: str | None
-
-
-def stream(
-    client: Client,
-    function: Callable[..., bytes],
-    items: Iterator[tuple[Item, tuple[Any, ...]]],
-    *,
-    deadline_s: float,
-    stopping: Callable[[], bool] = lambda: False,
-) -> Iterator[list[Done[Item]]]:
-    """Run `function(*arguments)` for each (item, arguments), one on each worker thread, and yield what ended.
-
-    Nothing waits in a queue, so the deadline is that of the task alone and a worker that dies takes one task with it.
-    A task whose worker dies again and again, or that outlasts `deadline_s`, ends as lost; the others go on. Once
-    `stopping()` is true no new task starts and those in flight are finished.
-
-    Raises:
-        UserError: no worker is left, and none came back.
-    """
-    in_flight: dict[Future[Any], tuple[Item, float]] = {}
-    while True:
-        for item, arguments in _refill(client, in_flight, items, stopping):
-            in_flight[client.submit(function, *arguments, pure=False)] = (item, time.monotonic())
-        if not in_flight:
-            return
-        ended = list(_ended(client, in_flight, deadline_s))
-        if ended:
-            yield ended
-
-
-def _refill(
-    client: Client,
-    in_flight: dict[Future[Any], tuple[Item, float]],
-    items: Iterator[tuple[Item, tuple[Any, ...]]],
-    stopping: Callable[[], bool],
-) -> Iterator[tuple[Item, tuple[Any, ...]]]:
-    if not in_flight:
-        _wait_for_worker(client)
-    room = sum(client.nthreads().values()) - len(in_flight)
-    for _ in range(room):
-        following = None if stopping() else next(items, None)
-        if following is None:
-            return
-        yield following
-
-
-def _wait_for_worker(client: Client) -> None:
-    try:
-        client.wait_for_workers(1, timeout=_WAIT_FOR_WORKERS_S)
-    except TimeoutError as error:
-        raise UserError(
-            f"No Dask worker came within {_WAIT_FOR_WORKERS_S} s: see the workers' log, then sweep again."
-        ) from error
-
-
-def _ended(client: Client, in_flight: dict[Future[Any], tuple[Item, float]], deadline_s: float) -> Iterator[Done[Item]]:
-    try:
-        finished = wait(list(in_flight), timeout=_LOOK_EVERY_S, return_when="FIRST_COMPLETED").done
-    except TimeoutError:
-        finished = set()
-    for future in finished:
-        item, _ = in_flight.pop(future)
-        error = future.exception()
-        if error is not None and not isinstance(error, KilledWorker):
-            raise error
-        yield Done(item, None, "KilledWorker") if error else Done(item, future.result(), None)
-    for future in _overdue(in_flight, deadline_s):
-        item, _ = in_flight.pop(future)
-        _give_up(client, future)
-        yield Done(item, None, "DeadlineExceeded")
-
-
-def _overdue(in_flight: dict[Future[Any], tuple[Item, float]], deadline_s: float) -> list[Future[Any]]:
-    now = time.monotonic()
-    return [future for future, (_, started) in in_flight.items() if now - started > deadline_s]
-
-
-def _give_up(client: Client, future: Future[Any]) -> None:
-    """Cancel a task and end the process it occupies: a cancelled task would keep running. Its nanny starts anew."""
-    busy = [address for address, keys in client.processing().items() if future.key in keys]
-    future.cancel()
-    if busy:
-        client.run(_kill_worker, workers=busy, nanny=True, on_error="return")
-
-
-def _kill_worker(dask_worker: Nanny) -> None:
-    """Run by the nanny; `Client.restart_workers` does not bring back a worker that was lost once before."""
-    os.kill(dask_worker.pid, signal.SIGKILL)

@@ -6,7 +6,16 @@ from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Final, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ByteSize,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from screening.errors import UserError
 from screening.imaging.eligibility import EligibilitySettings
@@ -60,16 +69,71 @@ class CareGapSettings(_Section):
     as_of_date: date | None = Field(None, description="The 'today' of the look-back; none means today.")
 
 
+# A worker that has only its libraries loaded takes 0.4 GiB; one with less than this could read no study.
+_LEAST_MEMORY_BYTES: Final = 2**30
+
+
 class SweepSettings(_Section):
     """How the night is run."""
 
-    workers: int | None = Field(None, ge=1, description="Worker processes; none means one a core.")
+    full_walk_days: float = Field(
+        7.0, ge=0, description="Look at every file, not only at folders that changed, when that was so many days ago."
+    )
+    settle_minutes: float = Field(
+        0.0,
+        ge=0,
+        description="A study whose newest file is younger waits for the next night; 0 waits for none. "
+        "A study that grows after it was read is read again in any case.",
+    )
+    keep_publications: int = Field(3, ge=1, description="Finished copies of the database that are kept.")
+    workers: int | None = Field(
+        None, ge=0, description="Worker processes; none means one a core, 0 reads in the sweep's own process."
+    )
+    workers_min: int = Field(1, ge=1, description="Worker processes to begin with, where workers_max is set.")
+    workers_max: int | None = Field(
+        None,
+        ge=1,
+        description="Start more worker processes while tasks wait, up to so many; counts where workers is not set.",
+    )
+    memory_limit: ByteSize | None = Field(
+        None,
+        ge=_LEAST_MEMORY_BYTES,
+        description='A worker process that takes more, e.g. "6GiB", is ended and started anew; none: no limit.',
+    )
     scheduler: str | None = Field(None, description="Address of a running Dask scheduler, e.g. tls://host:8786.")
+    tls_ca_file: Path | None = Field(None, description="Certificate authority of a tls:// scheduler, PEM.")
+    tls_cert_file: Path | None = Field(None, description="Certificate of this client for a tls:// scheduler, PEM.")
+    tls_key_file: Path | None = Field(None, description="Key of tls_cert_file, PEM; none: it stands in that file.")
+    worker_wait_s: float = Field(120.0, gt=0, description="With no worker for so long, the sweep gives up.")
+    path_mapping: dict[str, str] = Field(
+        default_factory=dict,
+        description="Beginning of a path here = what it is on the workers of the scheduler; the longest counts.",
+    )
     header_batch: int = Field(500, ge=1, description="Files whose headers are read in one task.")
     study_deadline_s: float = Field(900.0, gt=0, description="A study that takes longer is a failure.")
     failed_share_limit: float = Field(
         0.05, ge=0, le=1, description="Above this share of failures the exit status is 4."
     )
+
+    @model_validator(mode="after")
+    def _limits_in_order(self) -> Self:
+        if self.workers_max is not None and self.workers_min > self.workers_max:
+            raise ValueError("workers_min is more than workers_max")
+        if self.tls_key_file is not None and self.tls_cert_file is None:
+            raise ValueError("tls_key_file needs tls_cert_file")
+        return self
+
+    @property
+    def mapping_of_workers(self) -> dict[str, str]:
+        """The path mapping where it holds: processes of this machine see the archive as the client does."""
+        return self.path_mapping if self.scheduler is not None else {}
+
+    @field_validator("path_mapping")
+    @classmethod
+    def _absolute(cls, mapping: dict[str, str]) -> dict[str, str]:
+        if not all(path.startswith("/") for pair in mapping.items() for path in pair):
+            raise ValueError("expected absolute paths on both sides")
+        return mapping
 
 
 class Settings(_Section):

@@ -29,8 +29,8 @@ from screening.archive.folder import (
 )
 from screening.archive.header import FileProblem, NotIndexed
 from screening.archive.header_reader import ListedFiles, index_headers
-from screening.cluster import Done, stream
-from screening.config import Settings
+from screening.config import Settings, SweepSettings
+from screening.path_mapping import index_headers_elsewhere
 from screening.progress import Progress
 from screening.store.file_index import (
     HeaderBatch,
@@ -42,6 +42,7 @@ from screening.store.file_index import (
     known_files,
 )
 from screening.store.folder_index import forget_unreachable, known_folders, record_full_walk, write_unreachable
+from screening.streaming import Done, Here, Workers, stream
 
 _FOLDERS_AT_ONCE: Final = 64  # compared with the index in one query
 _COMMIT_FILES: Final = 5000
@@ -66,26 +67,9 @@ class IndexedArchives:
     vanished_count: int
 
 
-def index_archives(
-    connection: duckdb.DuckDBPyConnection,
-    client: Client,
-    archives: Sequence[Path],
-    settings: Settings,
-    progress: Progress,
-    stopping: Callable[[], bool],
-) -> tuple[int, int]:
-    """Look at every file of the archives; count the files found and those whose header was read.
-
-    Raises:
-        UserError: an archive that held files holds none any more.
-    """
-    indexed = update_index(connection, client, archives, settings, progress, stopping, full=True)
-    return indexed.found_count, indexed.read_count
-
-
 def update_index(
     connection: duckdb.DuckDBPyConnection,
-    client: Client,
+    workers: Workers | Client | Here,
     archives: Sequence[Path],
     settings: Settings,
     progress: Progress,
@@ -105,7 +89,7 @@ def update_index(
     require_still_there(roots, known)
     update = _Update(connection, known, stopping)
     looks = walk(roots) if full else revisit(roots, known)
-    update.read(client, looks, settings, progress)
+    update.read(workers, looks, settings.sweep, progress)
     if not stopping():
         update.forget_gone([str(root) for root in roots] if full else [])
         if full:
@@ -133,16 +117,18 @@ class _Update:
         self._gained: Counter[SeriesKey] = Counter()
         self._count: Counter[str] = Counter()
 
-    def read(self, client: Client, looks: Iterator[Look], settings: Settings, progress: Progress) -> None:
+    def read(
+        self, workers: Workers | Client | Here, looks: Iterator[Look], settings: SweepSettings, progress: Progress
+    ) -> None:
         """Read the headers of what is new or changed and store them; a batch that was lost is read file by file."""
         progress("headers", 0, 0)
         listed: Iterable[ListedFiles] = self._to_read(looks)
-        for size in (settings.sweep.header_batch, 1):
+        elsewhere = settings.mapping_of_workers
+        function, *mapping = (index_headers_elsewhere, elsewhere) if elsewhere else (index_headers,)
+        for size in (settings.header_batch, 1):
             lost: list[ListedFiles] = []
-            items = ((batch, (pickle.dumps(batch),)) for batch in _batches(listed, size))
-            for wave in stream(
-                client, index_headers, items, deadline_s=settings.sweep.study_deadline_s, stopping=self._stopping
-            ):
+            items = ((batch, (pickle.dumps(batch), *mapping)) for batch in _batches(listed, size))
+            for wave in stream(workers, function, items, deadline_s=settings.study_deadline_s, stopping=self._stopping):
                 for done in wave:
                     lost.extend(self._take(done))
                 self._store_now_and_then()

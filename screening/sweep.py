@@ -1,39 +1,39 @@
 """Archives -> index -> outcomes -> publication: one night, resumable at every commit."""
 
 import hashlib
-import json
 import pickle
-import signal
+import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
-from types import FrameType
 from typing import Any, Final
 
 import duckdb
 import structlog
-from distributed import Client
 
 from screening.archive.folder import require_folders
 from screening.archive.index import study_fingerprint, unpack_study
-from screening.cluster import Done, connected, stream
+from screening.cluster import connected
 from screening.config import Settings
 from screening.imaging.label_map_files import LumbarSettings, label_maps_digest
-from screening.indexing import index_archives
+from screening.indexing import IndexedArchives, update_index
 from screening.log import site_key, study_key
 from screening.prediction.inference import CheckpointFacts, load_predictor
 from screening.progress import Progress
-from screening.reading import Failure, Outcome, failure_of
-from screening.store.database import DatabaseFolder, fetch_one, locked, open_writer, transaction, write_rows
-from screening.store.file_index import PendingStudy, packed_series, pending_studies
+from screening.reading import Failure, Outcome
+from screening.stopping import stop_requested
+from screening.store.database import DatabaseFolder, fetch_one, full_disk_told, locked, open_writer
+from screening.store.file_index import PendingStudy, PresentStudies, Settling, packed_series, pending_studies
+from screening.store.folder_index import full_walk_due
+from screening.store.ledger import Ledger, ledger, series_ledger
 from screening.store.publish import publish
-from screening.store.rows import ReadStudy, write_readings
+from screening.store.readings import commit_readings, forget_that_it_was_read
+from screening.store.rows import ReadStudy
+from screening.store.sweep_rows import begin_sweep, end_sweep
+from screening.streaming import Done, Here, Workers, stream
 from screening.worker import ReadersPlugin, read_study_packed
 
-LIBRARIES: Final = ("numpy", "scipy", "pydicom", "python-gdcm", "torch", "dask", "distributed", "duckdb")
 # Settings that change what is read in a study; the others change who is flagged or how the night is run.
 _READING_SETTINGS: Final = {"eligibility", "lumbar", "prediction"}
 _NOT_READING: Final = {"prediction": {"device", "checkpoint"}}
@@ -46,16 +46,29 @@ class SweepResult:
     """What a sweep counted, and where the result lies."""
 
     sweep_id: int
-    state: str
-    file_found_count: int
-    file_read_count: int
+    state: str  # completed or stopped
+    asked_to_stop: bool  # by somebody, not by the clock
+    index: IndexedArchives
+    books: Ledger
     file_problem_count: int
     study_found_count: int
+    study_settling_count: int
+    study_pending_count: int
     study_read_count: int
     measured_count: int
     excluded_count: int
     failed_count: int
     published: Path
+
+    @property
+    def file_found_count(self) -> int:
+        """Files that are there."""
+        return self.index.found_count
+
+    @property
+    def file_read_count(self) -> int:
+        """Headers read tonight."""
+        return self.index.read_count
 
     @property
     def failed_share(self) -> float:
@@ -70,63 +83,60 @@ def run_sweep(
     *,
     progress: Progress,
     retry_failed: bool = False,
+    recompute: bool = False,
+    full: bool = False,
+    until: datetime | None = None,
 ) -> SweepResult:
     """Index what changed, read what is pending, publish.
 
     Everything committed survives a crash, and the next sweep goes on there.
 
+    Args:
+        archives: folders to crawl.
+        place: of the database.
+        settings: the whole configuration.
+        progress: told how far the sweep is.
+        retry_failed: read failed studies again.
+        recompute: read every study again, though nothing changed; what is not reached tonight is left to the next.
+        full: look at every file, not only at folders that changed.
+        until: local time after which no study is started.
+
     Raises:
-        UserError: another sweep holds the database, an archive or the checkpoint cannot be read.
+        UserError: another sweep holds the database, an archive or the checkpoint cannot be read, the disk is full.
     """
     require_folders(archives)
     facts = load_predictor(settings.prediction.checkpoint, "cpu").facts
     place.create()
     plugin = ReadersPlugin(settings.prediction.checkpoint, settings.prediction.device)
     with (
+        full_disk_told(place),
         locked(place),
         open_writer(place) as connection,
-        _stop_requested() as stopping,
-        connected(settings.sweep.scheduler, settings.sweep.workers, plugin) as client,
+        stop_requested(until) as stopping,
+        connected(settings.sweep, plugin) as workers,
     ):
         night = _begin(connection, place, archives, settings, facts)
-        found, read = index_archives(connection, client, archives, settings, progress, stopping)
-        beside = _label_maps(connection, settings.lumbar)
-        present, pending = pending_studies(
-            connection,
-            facts.sha256,
-            lambda files: night.reading_fingerprint(files, beside.get(files, "")),
-            retry_failed=retry_failed,
-        )
-        counts = _read(connection, client, night, pending, progress, stopping)
-        totals = {
-            "file_found_count": found,
-            "file_read_count": read,
-            "file_problem_count": fetch_one(connection, "SELECT count(*) FROM file_problem")[0],
-            "study_found_count": present,
-            **counts,
-        }
-        state = "stopped" if stopping() else "completed"
-        _end(connection, night, state, totals)
-        publish(connection, place, settings.care_gap)
-    return SweepResult(sweep_id=night.sweep_id, state=state, published=place.published, **totals)
-
-
-@contextmanager
-def _stop_requested() -> Iterator[Callable[[], bool]]:
-    """Turn the first Ctrl-C or SIGTERM into a wish to stop; the second one ends the program at once."""
-    asked: list[int] = []
-
-    def ask(number: int, frame: FrameType | None) -> None:
-        if asked:
-            signal.default_int_handler(number, frame)
-        asked.append(number)
-
-    previous = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield lambda: bool(asked)
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)
+        if recompute:
+            forget_that_it_was_read(connection, facts.sha256)
+        full = full or full_walk_due(connection, archives, settings.sweep.full_walk_days, datetime.now(UTC))
+        indexed = update_index(connection, workers, archives, settings, progress, stopping, full=full)
+        cut_short = stopping()
+        pending = _studies(connection, night, retry_failed=retry_failed).pending
+        statuses = _read(connection, workers, plugin, night, pending, progress, stopping)
+        state = "stopped" if cut_short or len(statuses) < len(pending) else "completed"
+        counts, books = _reconciled(connection, night, indexed, statuses)
+        end_sweep(connection, night.sweep_id, state, counts | _index_counts(indexed), books)
+        publish(connection, place, settings.care_gap, keep=settings.sweep.keep_publications)
+    _log_discrepancies(books)
+    return SweepResult(
+        sweep_id=night.sweep_id,
+        state=state,
+        asked_to_stop=stopping.asked,
+        index=indexed,
+        books=books,
+        published=place.published,
+        **counts,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,11 +148,13 @@ class _Night:
     settings: Settings
     facts: CheckpointFacts
     key: bytes
+    settling: Settling
+    reading_settings: str
 
     def reading_fingerprint(self, file_fingerprint: str, label_maps: str) -> str:
         """Digest the files and label maps with the settings that decide what is read in them."""
-        reading = self.settings.model_dump_json(include=_READING_SETTINGS, exclude=_NOT_READING)
-        return hashlib.blake2b(f"{file_fingerprint}\n{reading}{label_maps}".encode(), digest_size=16).hexdigest()
+        content = f"{file_fingerprint}\n{self.reading_settings}{label_maps}"
+        return hashlib.blake2b(content.encode(), digest_size=16).hexdigest()
 
 
 def _begin(
@@ -152,12 +164,27 @@ def _begin(
     settings: Settings,
     facts: CheckpointFacts,
 ) -> _Night:
-    sweep_id = fetch_one(connection, "SELECT coalesce(max(sweep_id), 0) + 1 FROM sweep")[0]
-    with transaction(connection):
-        connection.execute("UPDATE sweep SET state = 'interrupted' WHERE state = 'running'")
-        _register(connection, facts)
-        write_rows(connection, "sweep", [_sweep(sweep_id, archives, settings, facts)])
-    return _Night(sweep_id, place, settings, facts, site_key(place.key))
+    return _Night(
+        sweep_id=begin_sweep(connection, archives, settings.model_dump_json(), facts),
+        place=place,
+        settings=settings,
+        facts=facts,
+        key=site_key(place.key),
+        settling=Settling.at(time.time_ns(), settings.sweep.settle_minutes),
+        reading_settings=settings.model_dump_json(include=_READING_SETTINGS, exclude=_NOT_READING),
+    )
+
+
+def _studies(connection: duckdb.DuckDBPyConnection, night: _Night, *, retry_failed: bool) -> PresentStudies:
+    """Tell which studies are to be read, by their files, the label maps beside them, checkpoint and settings."""
+    beside = _label_maps(connection, night.settings.lumbar)
+    return pending_studies(
+        connection,
+        night.facts.sha256,
+        lambda files: night.reading_fingerprint(files, beside.get(files, "")),
+        retry_failed=retry_failed,
+        settling=night.settling,
+    )
 
 
 def _label_maps(connection: duckdb.DuckDBPyConnection, settings: LumbarSettings) -> dict[str, str]:
@@ -171,67 +198,50 @@ def _label_maps(connection: duckdb.DuckDBPyConnection, settings: LumbarSettings)
     }
 
 
-def _register(connection: duckdb.DuckDBPyConnection, facts: CheckpointFacts) -> None:
-    """Enter the checkpoint at its first use; the first of a database is active at once, others after a whole sweep."""
-    known = connection.execute("SELECT checkpoint_sha256 FROM model").fetchall()
-    if (facts.sha256,) not in known:
-        model = {
-            "checkpoint_sha256": facts.sha256,
-            "name": facts.name,
-            "data_kind": facts.data_kind,
-            "metrics": json.dumps(facts.metrics),
-            "active": not known,
-            "registered_at": _now(),
-        }
-        write_rows(connection, "model", [model])
-
-
-def _sweep(sweep_id: int, archives: Sequence[Path], settings: Settings, facts: CheckpointFacts) -> dict[str, Any]:
-    return {
-        "sweep_id": sweep_id,
-        "started_at": _now(),
-        "state": "running",
-        "archives": [str(archive) for archive in archives],
-        "checkpoint_sha256": facts.sha256,
-        "software_version": version("ct-bmd-screening"),
-        "library_versions": json.dumps({library: version(library) for library in LIBRARIES}),
-        "config": settings.model_dump_json(),
-    }
-
-
-def _now() -> datetime:
-    return datetime.now(UTC).replace(tzinfo=None)
-
-
 def _read(
     connection: duckdb.DuckDBPyConnection,
-    client: Client,
+    workers: Workers | Here,
+    plugin: ReadersPlugin,
     night: _Night,
     pending: Sequence[PendingStudy],
     progress: Progress,
     stopping: Callable[[], bool],
-) -> dict[str, int]:
-    """Read the pending studies and commit them in batches; count how they ended."""
+) -> list[str]:
+    """Read the pending studies and commit them in batches; return how they ended."""
     statuses: list[str] = []
     progress("studies", 0, len(pending))
-    packed = ((study, packed_series(connection, study.study_instance_uid)) for study in pending)
-    tasks = ((item, (item[1], night.settings, night.facts.sha256)) for item in packed)
-    waves = stream(
-        client, read_study_packed, tasks, deadline_s=night.settings.sweep.study_deadline_s, stopping=stopping
-    )
-    for wave in waves:
-        readings = _commit(connection, night.place, [_read_study(night, done) for done in wave])
+    for wave in _outcomes(connection, workers, plugin, night, pending, stopping):
+        readings = commit_readings(connection, night.place, [_read_study(night, done) for done in wave])
+        _log_failures(readings)
         statuses.extend(read.status for read in readings)
         progress("studies", len(statuses), len(pending))
-    return {
-        "study_read_count": len(statuses),
-        "measured_count": statuses.count("measured"),
-        "excluded_count": statuses.count("excluded"),
-        "failed_count": statuses.count("failed"),
-    }
+    return statuses
 
 
-def _read_study(night: _Night, done: Done[tuple[PendingStudy, list[bytes]]]) -> ReadStudy:
+_StudyDone = Done[tuple[PendingStudy, list[bytes]]]
+
+
+def _outcomes(
+    connection: duckdb.DuckDBPyConnection,
+    workers: Workers | Here,
+    plugin: ReadersPlugin,
+    night: _Night,
+    pending: Sequence[PendingStudy],
+    stopping: Callable[[], bool],
+) -> Iterator[list[_StudyDone]]:
+    """Yield what the workers made of the studies, wave by wave."""
+    if isinstance(workers, Here) and pending:
+        plugin.load()
+    read = plugin.read if isinstance(workers, Here) else read_study_packed
+    settings, sha256 = night.settings, night.facts.sha256
+    packed = ((study, packed_series(connection, study.study_instance_uid)) for study in pending)
+    tasks: Iterator[tuple[tuple[PendingStudy, list[bytes]], tuple[Any, ...]]] = (
+        (item, (item[1], settings, sha256, settings.sweep.mapping_of_workers)) for item in packed
+    )
+    return stream(workers, read, tasks, deadline_s=settings.sweep.study_deadline_s, stopping=stopping)
+
+
+def _read_study(night: _Night, done: _StudyDone) -> ReadStudy:
     pending, packed = done.item
     return ReadStudy(
         study=unpack_study(packed),
@@ -248,49 +258,50 @@ def _lost(to: str | None) -> Outcome:
     return Outcome(None, Failure("worker", to or "no result", transient=False), 0.0)
 
 
-def _commit(connection: duckdb.DuckDBPyConnection, place: DatabaseFolder, readings: list[ReadStudy]) -> list[ReadStudy]:
-    """Write what ended and return it; a study whose numbers the database refuses becomes a failure of its own."""
-    try:
-        _write(connection, place, readings)
-    except duckdb.ConstraintException as error:
-        if len(readings) > 1:
-            return [read for one in readings for read in _commit(connection, place, [one])]
-        refused = Outcome(None, failure_of(error), readings[0].outcome.read_seconds)
-        readings = [replace(readings[0], outcome=refused)]
-        _write(connection, place, readings)
+def _log_failures(readings: Sequence[ReadStudy]) -> None:
     for read in readings:
         if read.outcome.failure is not None:
             failure = read.outcome.failure
             _log.error("study failed", study=read.study_key, stage=failure.stage, exception=failure.exception_type)
-    return readings
 
 
-def _write(connection: duckdb.DuckDBPyConnection, place: DatabaseFolder, readings: list[ReadStudy]) -> None:
-    """Write pictures first, so that no row names a picture that is not there."""
-    for read in readings:
-        if read.measured is not None:
-            picture = place.evidence / read.evidence_file
-            unfinished = picture.with_suffix(".unfinished")
-            unfinished.write_bytes(read.measured.evidence_png)
-            unfinished.replace(picture)
-    with transaction(connection):
-        write_readings(connection, [read for read in readings if not _better_known(connection, read)])
+def _reconciled(
+    connection: duckdb.DuckDBPyConnection, night: _Night, indexed: IndexedArchives, statuses: Sequence[str]
+) -> tuple[dict[str, int], Ledger]:
+    """Count studies, and set what was found against what became of it."""
+    left = _studies(connection, night, retry_failed=False)
+    files = ledger(
+        connection,
+        found=indexed.found_count,
+        unvisited=indexed.unvisited_count,
+        unread=indexed.unread_count,
+        settling=night.settling,
+    )
+    counts = {
+        "file_problem_count": fetch_one(connection, "SELECT count(*) FROM file_problem")[0],
+        "study_found_count": left.count,
+        "study_settling_count": len(left.settling),
+        "study_pending_count": len(left.pending),
+        "study_read_count": len(statuses),
+        "measured_count": statuses.count("measured"),
+        "excluded_count": statuses.count("excluded"),
+        "failed_count": statuses.count("failed"),
+    }
+    return counts, Ledger(files, series_ledger(connection, night.facts.sha256, left))
 
 
-def _better_known(connection: duckdb.DuckDBPyConnection, read: ReadStudy) -> bool:
-    """Tell whether a dropped mount or the like must not wipe out an earlier result; the next sweep tries again."""
-    if read.outcome.failure is None or not read.outcome.failure.transient:
-        return False
-    query = "SELECT count(*) FROM outcome WHERE study_instance_uid = ? AND checkpoint_sha256 = ?"
-    return bool(fetch_one(connection, query, [read.study.study_instance_uid, read.checkpoint_sha256])[0])
+def _log_discrepancies(books: Ledger) -> None:
+    for discrepancy in books.discrepancies:
+        _log.error("the books do not add up", discrepancy=discrepancy)
 
 
-def _end(connection: duckdb.DuckDBPyConnection, night: _Night, state: str, totals: dict[str, int]) -> None:
-    assignments = ", ".join(f"{column} = ${column}" for column in totals)
-    with transaction(connection):
-        connection.execute(
-            f"UPDATE sweep SET ended_at = $ended_at, state = $state, {assignments} WHERE sweep_id = $sweep_id",
-            {"ended_at": _now(), "state": state, "sweep_id": night.sweep_id, **totals},
-        )
-        if state == "completed":  # else a worklist read half with another checkpoint would be published
-            connection.execute("UPDATE model SET active = (checkpoint_sha256 = ?)", [night.facts.sha256])
+def _index_counts(indexed: IndexedArchives) -> dict[str, int | bool]:
+    return {
+        "full_walk": indexed.full,
+        "file_found_count": indexed.found_count,
+        "file_read_count": indexed.read_count,
+        "file_added_count": indexed.added_count,
+        "file_changed_count": indexed.changed_count,
+        "file_moved_count": indexed.moved_count,
+        "file_vanished_count": indexed.vanished_count,
+    }

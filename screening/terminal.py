@@ -11,6 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from screening.store.database import sql
+from screening.store.ledger import Ledger, ledger_lines
 
 if TYPE_CHECKING:
     from screening.exchange.pairs_export import PairsExport
@@ -21,22 +22,48 @@ console: Final = Console(width=None if sys.stdout.isatty() else 120)
 
 
 def show_sweep(console: Console, result: "SweepResult") -> None:
-    """Print what a sweep counted and where the result lies."""
+    """Print what a sweep counted, and its books."""
+    index = result.index
     table = Table(title=f"Sweep {result.sweep_id}: {result.state}", title_justify="left")
     table.add_column("counted")
     table.add_column("number", justify="right")
     for name, count in (
-        ("files found", result.file_found_count),
+        (f"files found ({'every file' if index.full else 'folders that changed'} looked at)", result.file_found_count),
         ("  headers read (new or changed)", result.file_read_count),
-        ("  not indexed, each with a reason", result.file_problem_count),
+        ("  added", index.added_count),
+        ("  changed", index.changed_count),
+        ("  moved", index.moved_count),
+        ("  vanished", index.vanished_count),
         ("studies found", result.study_found_count),
-        ("  read tonight", result.study_read_count),
+        ("  still arriving, left for the next sweep", result.study_settling_count),
+        ("  read now", result.study_read_count),
         ("    measured", result.measured_count),
         ("    excluded with a reason", result.excluded_count),
         ("    failed", result.failed_count),
+        ("  left for the next sweep", result.study_pending_count),
     ):
         table.add_row(name, str(count))
     console.print(table)
+    console.print(_ledger_table(result.books))
+
+
+def _ledger_table(books: Ledger) -> Table:
+    """Found on one side, what became of it on the other; the sums are the same, or it says so."""
+    table = Table(title="Ledger: every file and series in exactly one bucket", title_justify="left")
+    for name in ("what", "found", "became"):
+        table.add_column(name)
+    table.add_column("number", justify="right")
+    for unit, side, bucket, reason, count in ledger_lines(books):
+        if count:
+            table.add_row(*_ledger_cells(unit, side, bucket, reason), str(count))
+    table.caption = "; ".join(books.discrepancies) or "adds up"
+    table.caption_justify = "left"
+    return table
+
+
+def _ledger_cells(unit: str, side: str, bucket: str, reason: str) -> tuple[str, str, str]:
+    words = _words(bucket, reason)
+    return (unit, words, "") if side == "found" else (unit, "", words)
 
 
 def show_pairs(console: Console, exported: "PairsExport") -> None:

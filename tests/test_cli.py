@@ -26,7 +26,11 @@ def test_an_expected_error_is_one_line_and_status_1(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("[sweep]\nworkers = 0\n", "setting sweep.workers"),
+        ("[sweep]\nworkers = -1\n", "setting sweep.workers"),
+        ("[sweep]\nworkers_min = 3\nworkers_max = 2\n", "workers_min is more than workers_max"),
+        ('[sweep]\nmemory_limit = "6 apples"\n', "setting sweep.memory_limit"),
+        ('[sweep]\ntls_key_file = "key.pem"\n', "tls_key_file needs tls_cert_file"),
+        ('[sweep.path_mapping]\narchive = "/mnt"\n', "setting sweep.path_mapping"),
         ("[sweep]\nworker = 1\n", "setting sweep.worker"),
         ("[eligibility]\nmaximum_spacing = 5\n", "setting eligibility.maximum_spacing"),
         ('[prediction]\nreference = "mine"\n', "setting prediction.reference"),
@@ -46,7 +50,11 @@ def test_a_wrong_setting_is_named(tmp_path: Path, content: str, message: str) ->
 
 @pytest.mark.parametrize(
     ("option", "value", "message"),
-    [("--device", "gpu", "setting prediction.device"), ("--scheduler", "nonsense", "No Dask scheduler answers")],
+    [
+        ("--device", "gpu", "setting prediction.device"),
+        ("--scheduler", "nonsense", "No Dask scheduler answers"),
+        ("--until", "6 o'clock", "Expected a time of day as HH:MM"),
+    ],
 )
 def test_a_wrong_option_is_an_expected_error(tmp_path: Path, option: str, value: str, message: str) -> None:
     ended = screening("sweep", tmp_path, "--database", tmp_path / "db", option, value)

@@ -1,87 +1,132 @@
-"""Tasks on real worker processes: a death or a hang costs the study that caused it, and no other."""
+"""Where tasks run: processes here, this process, or a scheduler elsewhere that asks for certificates."""
 
 import os
-import signal
-import time
+import shutil
+import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
-from distributed import Client
+from dicom_files import ct_slice, write
+from distributed import LocalCluster, WorkerPlugin
+from distributed.security import Security
 
-from screening.cluster import Done, local_cluster, stream
+from screening.cluster import connected, security
+from screening.config import Settings, SweepSettings
+from screening.errors import UserError
+from screening.store.database import DatabaseFolder
+from screening.streaming import Here, Workers, stream
+from screening.sweep import run_sweep
+
+
+class NoPlugin(WorkerPlugin):
+    """Prepares nothing."""
+
+    name = "nothing"
+
+
+def pid(number: int) -> bytes:
+    return str(os.getpid()).encode()
+
+
+def run(settings: SweepSettings, count: int) -> list[bytes | None]:
+    with connected(settings, NoPlugin()) as workers:
+        tasks = ((number, (number,)) for number in range(count))
+        return [done.result for wave in stream(workers, pid, tasks, deadline_s=60) for done in wave]
+
+
+def test_no_workers_mean_this_process() -> None:
+    with connected(SweepSettings(workers=0), NoPlugin()) as workers:
+        assert workers == Here()
+    assert run(SweepSettings(workers=0), 3) == [str(os.getpid()).encode()] * 3
+
+
+def test_workers_come_while_tasks_wait_and_no_more_than_allowed() -> None:
+    with connected(SweepSettings(workers_max=2), NoPlugin()) as workers:
+        assert isinstance(workers, Workers)
+        assert len(workers.client.nthreads()) == 1
+        workers.hire(8)
+        workers.client.wait_for_workers(2, timeout=60)
+        assert len(workers.client.cluster.worker_spec) == 2
 
 
 @pytest.fixture(scope="module")
-def client() -> Iterator[Client]:
-    with local_cluster(2) as cluster, Client(cluster) as connected:
-        yield connected
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A certificate that is its own authority, with its key; and another one of somebody else."""
+    if shutil.which("openssl") is None:
+        pytest.skip("needs openssl to make certificates")
+    folder = tmp_path_factory.mktemp("certificates")
+    for name in ("ours", "theirs"):
+        command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1", "-subj", f"/CN={name}"]
+        files = ["-keyout", str(folder / f"{name}.key"), "-out", str(folder / f"{name}.pem")]
+        subprocess.run([*command, *files], check=True, capture_output=True)
+    return folder
 
 
-def echo(text: str) -> bytes:
-    return text.encode()
+@pytest.fixture(scope="module")
+def tls_scheduler(certificates: Path) -> Iterator[str]:
+    secured = Security(
+        require_encryption=True,
+        tls_ca_file=str(certificates / "ours.pem"),
+        **{
+            f"tls_{role}_{kind}": str(certificates / f"ours.{suffix}")
+            for role in ("scheduler", "worker", "client")
+            for kind, suffix in (("cert", "pem"), ("key", "key"))
+        },
+    )
+    with LocalCluster(
+        n_workers=1, processes=False, security=secured, protocol="tls", host="127.0.0.1", dashboard_address=None
+    ) as cluster:
+        yield cluster.scheduler_address
 
 
-def die_if_poisoned(text: str) -> bytes:
-    if text == "poison":
-        os.kill(os.getpid(), signal.SIGKILL)
-    return echo(text)
+def tls(scheduler: str, certificates: Path, name: str) -> SweepSettings:
+    return SweepSettings(
+        scheduler=scheduler,
+        tls_ca_file=certificates / f"{name}.pem",
+        tls_cert_file=certificates / f"{name}.pem",
+        tls_key_file=certificates / f"{name}.key",
+    )
 
 
-def hang_if_slow(text: str) -> bytes:
-    if text == "slow":
-        time.sleep(120)
-    return echo(text)
+def test_a_scheduler_that_asks_for_certificates_is_shown_ours(tls_scheduler: str, certificates: Path) -> None:
+    assert tls_scheduler.startswith("tls://")
+    assert run(tls(tls_scheduler, certificates, "ours"), 2) == [str(os.getpid()).encode()] * 2
 
 
-def take_a_second(text: str) -> bytes:
-    time.sleep(1)
-    return echo(text)
+def test_no_certificates_are_an_expected_error(tls_scheduler: str) -> None:
+    with pytest.raises(UserError, match="to these certificates: start it, and check"):
+        run(SweepSettings(scheduler=tls_scheduler), 1)
 
 
-def fail(text: str) -> bytes:
-    raise ZeroDivisionError(text)
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"Cannot use the certificates .*No such file.*ca\.pem"):
+        security(SweepSettings(tls_ca_file=tmp_path / "ca.pem"))
 
 
-def tasks(*texts: str) -> Iterator[tuple[str, tuple[str]]]:
-    return ((text, (text,)) for text in texts)
+def test_a_file_that_is_no_certificate_is_an_expected_error(tmp_path: Path) -> None:
+    (tmp_path / "ca.pem").write_text("no certificate")
+    with pytest.raises(UserError, match="Cannot use the certificates"):
+        security(SweepSettings(tls_ca_file=tmp_path / "ca.pem"))
 
 
-def results(ended: Iterator[list[Done[str]]]) -> dict[str, bytes | str | None]:
-    return {done.item: done.lost_to or done.result for wave in ended for done in wave}
+def test_without_certificates_the_configuration_of_dask_is_to_say() -> None:
+    assert security(SweepSettings()) is None
 
 
-def test_every_task_gives_its_result(client: Client) -> None:
-    texts = [str(number) for number in range(20)]
-    assert results(stream(client, echo, tasks(*texts), deadline_s=60)) == {text: text.encode() for text in texts}
+def test_workers_elsewhere_read_the_archive_by_the_path_mapping(tmp_path: Path) -> None:
+    """What lies at the client's path has names, sizes and times alone: its content can only come from elsewhere."""
+    there, here = tmp_path / "there", tmp_path / "here"
+    for number in range(3):
+        uid = f"2.25.7{number}"
+        path = write(there, f"{number}/slice", ct_slice(StudyInstanceUID=uid, SeriesInstanceUID=f"{uid}.1"))
+        hollow = here / path.relative_to(there)
+        hollow.parent.mkdir(parents=True)
+        hollow.write_bytes(bytes(path.stat().st_size))
+    with LocalCluster(n_workers=1, host="127.0.0.1", dashboard_address=None) as cluster:
+        sections = {"scheduler": cluster.scheduler_address, "path_mapping": {str(here): str(there)}}
+        settings = Settings.model_validate({"sweep": sections})
+        night = run_sweep([here], DatabaseFolder(tmp_path / "db"), settings, progress=lambda *_: None)
 
-
-def test_a_task_that_kills_its_worker_loses_only_itself(client: Client) -> None:
-    ended = results(stream(client, die_if_poisoned, tasks("a", "b", "poison", "c", "d", "e"), deadline_s=60))
-    assert ended == {"a": b"a", "b": b"b", "poison": "KilledWorker", "c": b"c", "d": b"d", "e": b"e"}
-
-
-def test_a_task_that_hangs_is_given_up_and_the_others_go_on(client: Client) -> None:
-    started = time.monotonic()
-    ended = results(stream(client, hang_if_slow, tasks("a", "slow", "b", "c"), deadline_s=5))
-    assert ended == {"a": b"a", "slow": "DeadlineExceeded", "b": b"b", "c": b"c"}
-    assert time.monotonic() - started < 60
-
-
-def test_the_deadline_is_that_of_a_task_and_not_of_its_queue(client: Client) -> None:
-    texts = "abcdefgh"
-    assert results(stream(client, take_a_second, tasks(*texts), deadline_s=3)) == {
-        text: text.encode() for text in texts
-    }
-
-
-def test_a_wish_to_stop_ends_what_is_in_flight_and_starts_nothing(client: Client) -> None:
-    done: list[str] = []
-    stopped = stream(client, echo, tasks(*"abcdefghij"), deadline_s=60, stopping=lambda: bool(done))
-    for wave in stopped:
-        done.extend(ended.item for ended in wave)
-    assert 1 <= len(done) < 10
-
-
-def test_a_bug_in_a_task_is_a_bug(client: Client) -> None:
-    with pytest.raises(ZeroDivisionError):
-        results(stream(client, fail, tasks("a"), deadline_s=60))
+    assert (night.books.files.indexed, night.excluded_count) == (3, 3)
+    assert night.books.discrepancies == ()

@@ -218,11 +218,13 @@ def test_a_study_still_arriving_waits_and_is_counted(
     arriving = Settling.at(time.time_ns(), settle_minutes=60.0)
 
     held = books(connection, first, settle_minutes=60.0)
-    present, pending = pending_studies(connection, "0" * 64, str, retry_failed=False, settling=arriving)
+    studies = pending_studies(connection, "0" * 64, str, retry_failed=False, settling=arriving)
 
     assert (held.settling, held.indexed, held.unreadable, held.adds_up) == (7, 10, {"empty": 1}, True)
-    assert (present, [study.study_instance_uid for study in pending]) == (3, ["2.25.0", "2.25.2"])
-    assert len(pending_studies(connection, "0" * 64, str, retry_failed=False, settling=NOTHING_SETTLES)[1]) == 3
+    assert (studies.count, studies.settling) == (3, ("2.25.1",))
+    assert [study.study_instance_uid for study in studies.pending] == ["2.25.0", "2.25.2"]
+    everything = pending_studies(connection, "0" * 64, str, retry_failed=False, settling=NOTHING_SETTLES)
+    assert (len(everything.pending), everything.settling) == (3, ())
 
 
 def test_settling_ends_at_the_minute() -> None:

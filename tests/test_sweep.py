@@ -175,7 +175,8 @@ def test_a_moved_archive_is_not_read_again_and_keeps_its_results(tmp_path: Path)
 def test_only_one_process_writes(tmp_path: Path) -> None:
     place = DatabaseFolder(tmp_path / "db")
     place.create()
-    with locked(place), pytest.raises(UserError, match="Another sweep or import"):
+    holder = rf"Another sweep or import .* \(process {os.getpid()} on .* since 20..-..-.. ..:..:.. UTC\)"
+    with locked(place), pytest.raises(UserError, match=holder):
         sweep(tmp_path, place)
 
 

@@ -28,10 +28,11 @@ def demo(
     """Run the main job on simulated patients and one real abdominal CT."""
     place = DatabaseFolder(folder)
     settings = settings_in_force(None, workers=workers, device=device, scheduler=None)
+    settings = settings.overridden({"sweep": {"settle_minutes": 0.0}})  # its files are new and complete
     if not (folder / "simulated" / "truth.csv").exists():
         write_patients(folder / "simulated", patients=DEMO_PATIENTS, seed=DEMO_SEED, institution=1, matrix=256)
     with as_file(files("screening").joinpath("demo_data")) as real:
-        result = sweep_shown([folder / "simulated" / "archive", real], place, settings, retry_failed=False)
+        result = sweep_shown([folder / "simulated" / "archive", real], place, settings)
     import_dxa_file(folder / "simulated" / "dxa.csv", place, None)
     show_sweep(console, result)
     show_database(

@@ -8,7 +8,7 @@ import typer
 from screening.commands.options import ConfigOption, DatabaseOption
 from screening.config import CareGapSettings, Settings
 from screening.records.dxa import read_dxa_csv
-from screening.store.database import DatabaseFolder, locked, open_writer, transaction, write_rows
+from screening.store.database import DatabaseFolder, full_disk_told, locked, open_writer, transaction, write_rows
 from screening.store.publish import publish
 from screening.terminal import console
 
@@ -38,7 +38,7 @@ def import_dxa_file(file: Path, place: DatabaseFolder, care_gap: CareGapSettings
     """Import a file and publish; count the rows accepted and refused."""
     imported = read_dxa_csv(file)
     place.create()
-    with locked(place), open_writer(place) as connection:
+    with full_disk_told(place), locked(place), open_writer(place) as connection:
         with transaction(connection):
             write_rows(connection, "dxa", imported.accepted)
             write_rows(connection, "rejected_record", imported.rejected)

@@ -9,7 +9,9 @@ from screening.config import Settings
 
 DatabaseOption = Annotated[Path, typer.Option("--database", help="Folder of the database; made if missing.")]
 ConfigOption = Annotated[Path | None, typer.Option("--config", help="screening.toml; the defaults if left out.")]
-WorkersOption = Annotated[int | None, typer.Option(min=1, help="Worker processes; one a core if left out.")]
+WorkersOption = Annotated[
+    int | None, typer.Option(min=0, help="Worker processes; one a core if left out, 0: none but this one.")
+]
 DeviceOption = Annotated[str | None, typer.Option(help="auto, cpu or cuda.")]
 
 

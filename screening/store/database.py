@@ -1,11 +1,14 @@
 """The sweep's own DuckDB file: schema, one writer, rows written by Arrow table in one transaction."""
 
+import errno
 import fcntl
 import os
 import shutil
+import socket
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, Final
@@ -30,6 +33,8 @@ VIEWS: Final = (
     "exclusion_flow",
     "data_dictionary",
 )
+
+UNFINISHED: Final = ".unfinished"
 
 Row = Mapping[str, Any]
 
@@ -97,17 +102,59 @@ def sql(name: str) -> str:
 
 @contextmanager
 def locked(place: DatabaseFolder) -> Iterator[None]:
-    """Be the only process that writes this database.
+    """Be the only process that writes this database; the lock says who it is, and ends with the process.
 
     Raises:
-        UserError: another one is.
+        UserError: another one is; names it.
     """
-    with place.lock.open("w") as lock:
+    with place.lock.open("a+", encoding="utf-8") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            raise UserError(f"Another sweep or import is writing {place.folder}: wait for it to end.") from error
+            lock.seek(0)
+            holder = lock.read().strip() or "it has just started"
+            raise UserError(
+                f"Another sweep or import is writing {place.folder} ({holder}): wait for it to end."
+            ) from error
+        lock.truncate(0)
+        lock.write(f"process {os.getpid()} on {socket.gethostname()} since {datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC")
+        lock.flush()
         yield
+
+
+@contextmanager
+def full_disk_told(place: DatabaseFolder) -> Iterator[None]:
+    """Say in one line that the disk is full; what was committed is kept, and the copy that readers have is whole.
+
+    Raises:
+        UserError: it is.
+    """
+    try:
+        yield
+    except (OSError, duckdb.Error) as error:
+        if not any(_means_full_disk(one) for one in _with_causes(error)):
+            raise
+        raise UserError(
+            f"The disk of {place.folder} is full: make room, then sweep again. What was committed is kept, and the "
+            "publication before stands."
+        ) from error
+
+
+_FULL: Final = (errno.ENOSPC, errno.EDQUOT)
+
+
+def _means_full_disk(error: BaseException) -> bool:
+    if isinstance(error, OSError):
+        return error.errno in _FULL
+    return isinstance(error, duckdb.Error) and any(os.strerror(number) in str(error) for number in _FULL)
+
+
+def _with_causes(error: BaseException) -> Iterator[BaseException]:
+    """Yield an error and those it came of: DuckDB answers with another one once a write has failed."""
+    following: BaseException | None = error
+    while following is not None:
+        yield following
+        following = following.__cause__ or following.__context__
 
 
 @contextmanager
@@ -119,10 +166,12 @@ def open_writer(place: DatabaseFolder) -> Iterator[duckdb.DuckDBPyConnection]:
     """
     os.umask(0o077)
     if not place.working.exists() and place.published.exists():
-        shutil.copyfile(place.published, place.working)  # the working folder was lost; nothing else is
+        copy_durably(place.published, place.working)  # the working folder was lost; nothing else is
     try:
         connection = duckdb.connect(place.working, config={"storage_compatibility_version": _STORAGE_VERSION})
     except duckdb.IOException as error:
+        if _means_full_disk(error):
+            raise
         raise UserError(
             f"Cannot open {place.working}: it is held by another program, or damaged. "
             f"Close the program; a damaged file can be replaced by a copy of {place.published}."
@@ -132,6 +181,35 @@ def open_writer(place: DatabaseFolder) -> Iterator[duckdb.DuckDBPyConnection]:
         yield connection
     finally:
         connection.close()
+
+
+def copy_durably(source: Path, target: Path) -> None:
+    """Copy a file so that `target` is there whole or not at all, whatever ends this process or machine."""
+    with unfinished(target) as copy:
+        shutil.copyfile(source, copy)
+
+
+@contextmanager
+def unfinished(target: Path) -> Iterator[Path]:
+    """Yield a name to write to; what stands there at the end becomes `target`, on disk, closed to other users."""
+    path = target.with_suffix(UNFINISHED)
+    try:
+        yield path
+        path.chmod(0o600)
+        _to_disk(path)
+        path.replace(target)
+    except BaseException:
+        path.unlink(missing_ok=True)  # it may be what fills the disk
+        raise
+    _to_disk(target.parent)
+
+
+def _to_disk(path: Path) -> None:
+    opened = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(opened)
+    finally:
+        os.close(opened)
 
 
 def create_schema(connection: duckdb.DuckDBPyConnection) -> None:

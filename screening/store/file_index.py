@@ -240,6 +240,15 @@ class PendingStudy:
 
 
 @dataclass(frozen=True, slots=True)
+class PresentStudies:
+    """The studies of the index that are there."""
+
+    count: int
+    settling: tuple[str, ...]  # StudyInstanceUIDs of those still arriving
+    pending: tuple[PendingStudy, ...]  # to be read
+
+
+@dataclass(frozen=True, slots=True)
 class Settling:
     """Studies whose newest file is this young are still arriving: they wait for the next night."""
 
@@ -263,11 +272,10 @@ def pending_studies(
     *,
     retry_failed: bool,
     settling: Settling = NOTHING_SETTLES,
-) -> tuple[int, list[PendingStudy]]:
-    """Count the studies present and list those without an outcome for these files, settings and checkpoint.
+) -> PresentStudies:
+    """Tell which studies present have no outcome for these files, settings and checkpoint, or are still arriving.
 
-    A study that failed is not read again before something changes, unless `retry_failed` asks for it. A study that is
-    still arriving is counted and not listed.
+    A study that failed is not read again before something changes, unless `retry_failed` asks for it.
     """
     present = connection.execute(
         "SELECT study_instance_uid, list(fingerprint), max(newest_mtime_ns) BETWEEN ? + 1 AND ? FROM series_index "
@@ -284,7 +292,7 @@ def pending_studies(
     files = {study: study_fingerprint(fingerprints) for study, fingerprints, arriving in present if not arriving}
     pending = [PendingStudy(study, digest, reading_fingerprint(digest)) for study, digest in files.items()]
     unread = [study for study in pending if read.get(study.study_instance_uid) != study.reading_fingerprint]
-    return len(present), unread
+    return PresentStudies(len(present), tuple(study for study, _, arriving in present if arriving), tuple(unread))
 
 
 def packed_series(connection: duckdb.DuckDBPyConnection, study_instance_uid: str) -> list[bytes]:

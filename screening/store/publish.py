@@ -1,32 +1,36 @@
 """Working file -> a finished read-only copy under a stable name, swapped atomically."""
 
 import os
-import shutil
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import Final
 
 import duckdb
 
 from screening.config import CareGapSettings
-from screening.store.database import DatabaseFolder, fetch_one, write_rows
-
-KEPT_PUBLICATIONS: Final = 3
+from screening.store.database import UNFINISHED, DatabaseFolder, copy_durably, fetch_one, write_rows
 
 
-def publish(connection: duckdb.DuckDBPyConnection, place: DatabaseFolder, care_gap: CareGapSettings | None) -> Path:
+def publish(
+    connection: duckdb.DuckDBPyConnection,
+    place: DatabaseFolder,
+    care_gap: CareGapSettings | None,
+    *,
+    keep: int | None = None,
+) -> Path:
     """Publish what has been committed; readers of older copies are not disturbed.
 
-    Without `care_gap` the limits of the publication before stay in force. The copy is complete and on disk before
-    the link moves, so a reader never opens a torn file.
+    Without `care_gap` the limits of the publication before stay in force; without `keep` all publications stay, else
+    so many. The copy is complete and on disk before the link moves, so a reader never opens a torn file; whatever ends
+    this halfway leaves the link where it was, and the next publication clears away what is left.
     """
+    _drop_unfinished(place)
     number = fetch_one(connection, "SELECT coalesce(max(publication_id), 0) + 1 FROM publication")[0]
     write_rows(connection, "publication", [_publication(number, care_gap or _limits_in_force(connection))])
     connection.execute("CHECKPOINT")
     finished = place.publications / f"screening-{number:06}.duckdb"
-    _copy_durably(place.working, finished)
+    copy_durably(place.working, finished)
     _point(place.published, finished)
-    _drop_old(place.publications)
+    _drop_old(place.publications, keep)
     _drop_pictures_without_row(connection, place.evidence)
     return finished
 
@@ -50,15 +54,6 @@ def _publication(number: int, care_gap: CareGapSettings) -> dict[str, object]:
     }
 
 
-def _copy_durably(source: Path, target: Path) -> None:
-    unfinished = target.with_suffix(".unfinished")
-    shutil.copyfile(source, unfinished)
-    unfinished.chmod(0o600)
-    with unfinished.open("rb") as copied:
-        os.fsync(copied.fileno())
-    unfinished.replace(target)
-
-
 def _point(link: Path, target: Path) -> None:
     unfinished = link.with_suffix(".link")
     unfinished.unlink(missing_ok=True)
@@ -71,9 +66,16 @@ def _point(link: Path, target: Path) -> None:
         os.close(folder)
 
 
-def _drop_old(publications: Path) -> None:
-    for old in sorted(publications.glob("screening-*.duckdb"))[:-KEPT_PUBLICATIONS]:
-        old.unlink()
+def _drop_unfinished(place: DatabaseFolder) -> None:
+    for folder in (place.publications, place.working.parent):
+        for left in folder.glob(f"*{UNFINISHED}"):
+            left.unlink()
+
+
+def _drop_old(publications: Path, keep: int | None) -> None:
+    if keep is not None:
+        for old in sorted(publications.glob("screening-*.duckdb"))[:-keep]:
+            old.unlink()
 
 
 def _drop_pictures_without_row(connection: duckdb.DuckDBPyConnection, evidence: Path) -> None:

@@ -21,6 +21,14 @@ CREATE TABLE IF NOT EXISTS sweep (
     excluded_count         BIGINT CHECK (excluded_count >= 0),
     failed_count           BIGINT CHECK (failed_count >= 0)
 );
+-- A database made before these columns were there gets them here; earlier sweeps have NULL.
+ALTER TABLE sweep ADD COLUMN IF NOT EXISTS full_walk BOOLEAN;
+ALTER TABLE sweep ADD COLUMN IF NOT EXISTS file_added_count BIGINT;
+ALTER TABLE sweep ADD COLUMN IF NOT EXISTS file_changed_count BIGINT;
+ALTER TABLE sweep ADD COLUMN IF NOT EXISTS file_moved_count BIGINT;
+ALTER TABLE sweep ADD COLUMN IF NOT EXISTS file_vanished_count BIGINT;
+ALTER TABLE sweep ADD COLUMN IF NOT EXISTS study_settling_count BIGINT;
+ALTER TABLE sweep ADD COLUMN IF NOT EXISTS study_pending_count BIGINT;
 COMMENT ON TABLE sweep IS 'One row a sweep: when it ran, with which software, and what it counted.';
 COMMENT ON COLUMN sweep.sweep_id IS 'Number of the sweep in this database, from 1.';
 COMMENT ON COLUMN sweep.started_at IS 'Start, UTC.';
@@ -39,6 +47,30 @@ COMMENT ON COLUMN sweep.study_read_count IS 'Studies read at this sweep because 
 COMMENT ON COLUMN sweep.measured_count IS 'Of the studies read at this sweep: measured, count.';
 COMMENT ON COLUMN sweep.excluded_count IS 'Of the studies read at this sweep: excluded with a reason, count.';
 COMMENT ON COLUMN sweep.failed_count IS 'Of the studies read at this sweep: failed, count.';
+COMMENT ON COLUMN sweep.full_walk IS 'Whether every file was looked at, not only folders that changed.';
+COMMENT ON COLUMN sweep.file_added_count IS 'Files that came since the sweep before, count.';
+COMMENT ON COLUMN sweep.file_changed_count IS 'Files whose size or modification time changed since the sweep before, count.';
+COMMENT ON COLUMN sweep.file_moved_count IS 'Files gone in one place and come in another, within a series, count.';
+COMMENT ON COLUMN sweep.file_vanished_count IS 'Files gone since the sweep before, count; results are kept.';
+COMMENT ON COLUMN sweep.study_settling_count IS 'Studies present that were still arriving and wait for the next sweep, count.';
+COMMENT ON COLUMN sweep.study_pending_count IS 'Studies present that have no result for what they are now, those still arriving apart, count.';
+
+CREATE TABLE IF NOT EXISTS sweep_ledger (
+    sweep_id               INTEGER NOT NULL,
+    unit                   VARCHAR NOT NULL CHECK (unit IN ('file', 'series')),
+    side                   VARCHAR NOT NULL CHECK (side IN ('found', 'accounted')),
+    bucket                 VARCHAR NOT NULL,
+    reason                 VARCHAR NOT NULL,
+    item_count             BIGINT NOT NULL CHECK (item_count > 0),
+    PRIMARY KEY (sweep_id, unit, side, bucket, reason)
+);
+COMMENT ON TABLE sweep_ledger IS 'The books of each sweep: what was found and, in exactly one bucket each, what became of it; the two sides add up to the same.';
+COMMENT ON COLUMN sweep_ledger.sweep_id IS 'The sweep.';
+COMMENT ON COLUMN sweep_ledger.unit IS 'file or series.';
+COMMENT ON COLUMN sweep_ledger.side IS 'found: counted in the archives and the index. accounted: what became of it.';
+COMMENT ON COLUMN sweep_ledger.bucket IS 'File, found: looked_at tonight, not_looked_at (known from before). File, accounted: indexed, duplicate (says the same as an indexed one), not_dicom, unreadable, settling (its study is still arriving), not_read (the sweep was stopped before). Series, found: present. Series, accounted: measured, excluded, failed, pending.';
+COMMENT ON COLUMN sweep_ledger.reason IS 'unreadable: screening.archive.header.FileProblem. excluded: screening.errors.Exclusion. failed: the module in which it broke. pending: not_read or settling. Else empty.';
+COMMENT ON COLUMN sweep_ledger.item_count IS 'Files or series, count.';
 
 CREATE TABLE IF NOT EXISTS folder_index (
     encoded_path           VARCHAR PRIMARY KEY,

@@ -1,3 +1,4 @@
+import pydoc
 from datetime import date
 from pathlib import Path
 
@@ -6,7 +7,7 @@ import pytest
 
 from screening.config import CareGapSettings
 from screening.store.database import DatabaseFolder, open_writer, write_rows
-from screening.store.publish import KEPT_PUBLICATIONS, publish
+from screening.store.publish import publish
 
 
 @pytest.fixture
@@ -16,10 +17,12 @@ def place(tmp_path: Path) -> DatabaseFolder:
     return folder
 
 
-def add_and_publish(place: DatabaseFolder, patient_id: str, settings: CareGapSettings | None = None) -> Path:
+def add_and_publish(
+    place: DatabaseFolder, patient_id: str, settings: CareGapSettings | None = None, keep: int | None = None
+) -> Path:
     with open_writer(place) as connection:
         write_rows(connection, "patient", [{"patient_id": patient_id, "identified": True}])
-        return publish(connection, place, settings or CareGapSettings())
+        return publish(connection, place, settings or CareGapSettings(), keep=keep)
 
 
 def patients(path: Path) -> list[str]:
@@ -41,9 +44,52 @@ def test_a_reader_of_the_old_copy_is_not_disturbed(place: DatabaseFolder) -> Non
         assert reader.execute("SELECT count(*) FROM patient").fetchall() == [(1,)]
 
 
-def test_few_old_publications_are_kept(place: DatabaseFolder) -> None:
-    published = [add_and_publish(place, name) for name in "ABCDE"]
-    assert sorted(place.publications.iterdir()) == published[-KEPT_PUBLICATIONS:]
+def test_as_many_publications_are_kept_as_asked_for(place: DatabaseFolder) -> None:
+    published = [add_and_publish(place, name) for name in "ABCD"]
+    assert sorted(place.publications.iterdir()) == published
+    published.append(add_and_publish(place, "E", keep=2))
+    assert sorted(place.publications.iterdir()) == published[-2:]
+
+
+class PowerCut(BaseException):
+    """Ends the program at once."""
+
+
+# The steps of a publication, in order: what is called, and how often before it is cut.
+STEPS = (
+    ("shutil.copyfile", 0), ("os.fsync", 0), ("pathlib.Path.replace", 0), ("os.fsync", 1),
+    ("pathlib.Path.symlink_to", 0), ("pathlib.Path.replace", 1), ("os.fsync", 2),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(("step", "calls_before"), STEPS)
+def test_a_publication_cut_off_at_any_step_is_never_seen_torn(
+    place: DatabaseFolder, monkeypatch: pytest.MonkeyPatch, step: str, calls_before: int
+) -> None:
+    add_and_publish(place, "A")
+    real, calls = pydoc.locate(step), iter(range(calls_before))
+
+    def cut(*arguments: object) -> object:
+        if next(calls, None) is None:
+            raise PowerCut
+        return real(*arguments)
+
+    with monkeypatch.context() as patched, pytest.raises(PowerCut):
+        patched.setattr(step, cut)
+        add_and_publish(place, "B")
+
+    assert patients(place.published.resolve()) in (["A"], ["A", "B"])
+    add_and_publish(place, "C")
+    assert patients(place.published.resolve()) == ["A", "B", "C"]
+    assert not list(place.folder.rglob("*.unfinished"))
+
+
+def test_a_copy_that_a_power_cut_left_half_written_is_cleared_away(place: DatabaseFolder) -> None:
+    add_and_publish(place, "A")
+    (place.publications / "screening-000002.unfinished").write_bytes(b"half")
+    add_and_publish(place, "B")
+    assert len(list(place.publications.iterdir())) == 2
+    assert patients(place.published.resolve()) == ["A", "B"]
 
 
 def test_the_limits_of_the_care_gap_are_published(place: DatabaseFolder) -> None:

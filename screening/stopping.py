@@ -1,0 +1,54 @@
+"""When a sweep stops before its end: when somebody asks, or at an hour."""
+
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from types import FrameType
+
+from screening.errors import UserError
+
+
+class Stopping:
+    """Whether no new study is to start; asked before every one."""
+
+    def __init__(self, until: datetime | None) -> None:
+        self._until = until
+        self.asked = False  # by Ctrl-C or SIGTERM
+
+    def __call__(self) -> bool:
+        """Tell whether it is time."""
+        return self.asked or (self._until is not None and time.time() >= self._until.timestamp())
+
+    def ask(self, number: int, frame: FrameType | None) -> None:
+        """Take the first signal for a wish to stop; the second one ends the program at once."""
+        if self.asked:
+            signal.default_int_handler(number, frame)
+        self.asked = True
+
+
+@contextmanager
+def stop_requested(until: datetime | None) -> Iterator[Stopping]:
+    """Stop at the first Ctrl-C or SIGTERM, or at `until`."""
+    stopping = Stopping(until)
+    previous = {number: signal.signal(number, stopping.ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield stopping
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+
+
+def next_time(clock: str, now: datetime) -> datetime:
+    """Return the next moment at which the clock of this machine shows `clock`, HH:MM, after the local time `now`.
+
+    Raises:
+        UserError: it is no time of day.
+    """
+    try:
+        at = datetime.strptime(clock, "%H:%M").time()
+    except ValueError as error:
+        raise UserError(f"Expected a time of day as HH:MM, e.g. 06:00, found {clock}.") from error
+    moment = datetime.combine(now.date(), at)
+    return moment if moment > now else moment + timedelta(days=1)

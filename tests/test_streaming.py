@@ -1,0 +1,117 @@
+"""Tasks on real worker processes: a death or a hang costs the study that caused it, and no other."""
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+
+import pytest
+from distributed import Client
+
+from screening.cluster import local_cluster
+from screening.errors import UserError
+from screening.streaming import Done, Here, Workers, stream
+
+
+@pytest.fixture(scope="module")
+def client() -> Iterator[Client]:
+    with local_cluster(2) as cluster, Client(cluster) as connected:
+        yield connected
+
+
+def echo(text: str) -> bytes:
+    return text.encode()
+
+
+def die_if_poisoned(text: str) -> bytes:
+    if text == "poison":
+        os.kill(os.getpid(), signal.SIGKILL)
+    return echo(text)
+
+
+def hang_if_slow(text: str) -> bytes:
+    if text == "slow":
+        time.sleep(120)
+    return echo(text)
+
+
+def take_a_second(text: str) -> bytes:
+    time.sleep(1)
+    return echo(text)
+
+
+def fail(text: str) -> bytes:
+    raise ZeroDivisionError(text)
+
+
+def tasks(*texts: str) -> Iterator[tuple[str, tuple[str]]]:
+    return ((text, (text,)) for text in texts)
+
+
+def results(ended: Iterator[list[Done[str]]]) -> dict[str, bytes | str | None]:
+    return {done.item: done.lost_to or done.result for wave in ended for done in wave}
+
+
+def test_every_task_gives_its_result(client: Client) -> None:
+    texts = [str(number) for number in range(20)]
+    assert results(stream(client, echo, tasks(*texts), deadline_s=60)) == {text: text.encode() for text in texts}
+
+
+def test_a_task_that_kills_its_worker_loses_only_itself(client: Client) -> None:
+    ended = results(stream(client, die_if_poisoned, tasks("a", "b", "poison", "c", "d", "e"), deadline_s=60))
+    assert ended == {"a": b"a", "b": b"b", "poison": "KilledWorker", "c": b"c", "d": b"d", "e": b"e"}
+
+
+def test_a_task_that_hangs_is_given_up_and_the_others_go_on(client: Client) -> None:
+    started = time.monotonic()
+    ended = results(stream(client, hang_if_slow, tasks("a", "slow", "b", "c"), deadline_s=5))
+    assert ended == {"a": b"a", "slow": "DeadlineExceeded", "b": b"b", "c": b"c"}
+    assert time.monotonic() - started < 60
+
+
+def test_the_deadline_is_that_of_a_task_and_not_of_its_queue(client: Client) -> None:
+    texts = "abcdefghijklmnop"  # 8 s on two workers, and a busy machine may take a second or two more for one
+    assert results(stream(client, take_a_second, tasks(*texts), deadline_s=6)) == {
+        text: text.encode() for text in texts
+    }
+
+
+def test_a_wish_to_stop_ends_what_is_in_flight_and_starts_nothing(client: Client) -> None:
+    done: list[str] = []
+    stopped = stream(client, echo, tasks(*"abcdefghij"), deadline_s=60, stopping=lambda: bool(done))
+    for wave in stopped:
+        done.extend(ended.item for ended in wave)
+    assert 1 <= len(done) < 10
+
+
+def test_a_bug_in_a_task_is_a_bug(client: Client) -> None:
+    with pytest.raises(ZeroDivisionError):
+        results(stream(client, fail, tasks("a"), deadline_s=60))
+
+
+def test_without_a_cluster_tasks_run_here_one_after_the_other() -> None:
+    waves = list(stream(Here(), echo, tasks("a", "b"), deadline_s=60))
+    assert waves == [[Done("a", b"a", None)], [Done("b", b"b", None)]]
+
+
+def test_a_wish_to_stop_is_heard_without_a_cluster() -> None:
+    done: list[str] = []
+    for wave in stream(Here(), echo, tasks(*"abc"), deadline_s=60, stopping=lambda: bool(done)):
+        done.extend(ended.item for ended in wave)
+    assert done == ["a"]
+
+
+def test_more_workers_are_asked_for_while_tasks_wait(client: Client) -> None:
+    wanted: list[int] = []
+    results(stream(Workers(client, hire=wanted.append), echo, tasks(*"abcdefgh"), deadline_s=60))
+    few: list[int] = []
+    results(stream(Workers(client, hire=few.append), echo, tasks("a", "b"), deadline_s=60))
+    assert set(wanted) == {4}
+    assert few == []
+
+
+def test_a_cluster_without_workers_is_given_up() -> None:
+    with local_cluster(0) as cluster, Client(cluster) as alone:
+        assert results(stream(Workers(alone, wait_s=1.0), echo, tasks(), deadline_s=60)) == {}
+        with pytest.raises(UserError, match="No Dask worker came within 1 s"):
+            results(stream(Workers(alone, wait_s=1.0), echo, tasks("a"), deadline_s=60))
