@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from screening.archive.folder import Listing, found_file, walk
-from screening.archive.header import FoundFile
+from screening.archive.header import FileProblem, FoundFile
 from screening.archive.header_reader import read_headers
 from screening.archive.index import Study, studies_of
 from screening.errors import UserError
@@ -35,7 +35,7 @@ class Look:
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """Files whose headers were read, and the studies they belong to."""
+    """Files whose headers were read, but for those that break the reader, and the studies they belong to."""
 
     files: tuple[FoundFile, ...]
     studies: tuple[Study, ...]
@@ -71,7 +71,8 @@ def sample_of(look: Look, files: int, studies: int, progress: Progress) -> Sampl
     for place in _places(look):
         progress("sample", min(len(found), studies), studies)
         instances, refused = read_headers(place)
-        read += place
+        deadly = {file.path for file, problem in refused if problem.problem is FileProblem.READER_FAILED}
+        read += [file for file in place if file.path not in deadly]
         problems.update(str(problem.problem) for _, problem in refused)
         found += studies_of(instances)
         if len(read) >= files and len(found) >= studies:
