@@ -12,6 +12,7 @@ from typing import Annotated, Final
 
 import typer
 
+from screening.commands.bench import bench
 from screening.commands.demo import demo
 from screening.commands.explain import explain
 from screening.commands.export import export_app
@@ -37,7 +38,7 @@ app = typer.Typer(
 )
 app.add_typer(import_app, name="import")
 app.add_typer(export_app, name="export")
-for command in (sweep, simulate, demo, explain):
+for command in (sweep, simulate, demo, explain, bench):
     app.command()(command)
 
 
