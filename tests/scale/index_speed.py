@@ -25,7 +25,7 @@ from pathlib import Path
 
 import duckdb
 import pydicom
-from distributed import Client, LocalCluster
+from distributed import Client
 from PIL import Image, ImageDraw
 
 from screening.archive.folder import File, Listing, walk
@@ -37,6 +37,7 @@ from screening.indexing import IndexedArchives, update_index
 from screening.store.database import create_schema
 from screening.store.file_index import NOTHING_SETTLES, HeaderBatch, add_headers
 from screening.store.ledger import ledger
+from screening.streaming import Here
 
 ROUNDS = 5
 BATCH_FILES = 4000
@@ -127,14 +128,6 @@ def all_tags(path: str) -> list[object]:
     return [header.get(tag) for tag in FIELD_TAGS]
 
 
-@contextmanager
-def here() -> Iterator[Client]:
-    """A worker in this process."""
-    cluster = LocalCluster(n_workers=1, threads_per_worker=1, processes=False, dashboard_address=None)
-    with cluster, Client(cluster) as client:
-        yield client
-
-
 def empty_index(path: Path) -> duckdb.DuckDBPyConnection:
     connection = duckdb.connect(path)
     create_schema(connection)
@@ -156,9 +149,11 @@ def index_here(connection: duckdb.DuckDBPyConnection, packed: bytes) -> None:
     connection.close()
 
 
-def index(connection: duckdb.DuckDBPyConnection, client: Client, archive: Path, *, full: bool) -> IndexedArchives:
+def index(
+    connection: duckdb.DuckDBPyConnection, workers: Client | Here, archive: Path, *, full: bool
+) -> IndexedArchives:
     return update_index(
-        connection, client, [archive], SETTINGS, lambda what, done, total: None, lambda: False, full=full
+        connection, workers, [archive], SETTINGS, lambda what, done, total: None, lambda: False, full=full
     )
 
 
@@ -173,15 +168,16 @@ def opened(folder: Path) -> Iterator[duckdb.DuckDBPyConnection]:
 def measure_unchanged(arguments: argparse.Namespace) -> bool:
     """Directory pass and full pass of an archive that did not change, against a bare walk."""
     found: list[IndexedArchives] = []
-    with opened(arguments.database) as connection, here() as client:
-        first = index(connection, client, arguments.archive, full=True)
+    workers = Here()  # in this process, so that its memory is all there is
+    with opened(arguments.database) as connection:
+        first = index(connection, workers, arguments.archive, full=True)
         say(f"{first.found_count:,} files, {first.read_count:,} read, peak {peak_mib():.0f} MiB so far")
-        index(connection, client, arguments.archive, full=True)  # folders are trusted once they are two seconds old
+        index(connection, workers, arguments.archive, full=True)  # folders are trusted once they are two seconds old
         taken = take_turns(
             {
                 "bare walk": lambda: bare_walk(arguments.archive),
-                "directory pass": lambda: found.append(index(connection, client, arguments.archive, full=False)),
-                "full pass": lambda: found.append(index(connection, client, arguments.archive, full=True)),
+                "directory pass": lambda: found.append(index(connection, workers, arguments.archive, full=False)),
+                "full pass": lambda: found.append(index(connection, workers, arguments.archive, full=True)),
             },
             arguments.rounds,
         )
