@@ -54,7 +54,8 @@ def look_at(archive: Path, progress: Progress) -> Look:
             break
         listings.append(listing)
         count += len(listing.files)
-        progress("walk", count, LOOKED_AT_FILES)
+        if listing.files:
+            progress("walk", count, max(LOOKED_AT_FILES, count + 1))  # its end is told once
     progress("walk", count, count)
     return Look(str(archive.absolute()), tuple(listings), count, seconds, whole=listing is None)
 
@@ -69,7 +70,7 @@ def sample_of(look: Look, files: int, studies: int, progress: Progress) -> Sampl
     found: list[Study] = []
     problems: Counter[str] = Counter()
     for place in _places(look):
-        progress("sample", min(len(found), studies), studies)
+        progress("sample", len(read), max(files, len(read) + 1))
         instances, refused = read_headers(place)
         deadly = {file.path for file, problem in refused if problem.problem is FileProblem.READER_FAILED}
         read += [file for file in place if file.path not in deadly]
@@ -77,6 +78,7 @@ def sample_of(look: Look, files: int, studies: int, progress: Progress) -> Sampl
         found += studies_of(instances)
         if len(read) >= files and len(found) >= studies:
             break
+    progress("sample", len(read), len(read))
     if not found:
         reasons = ", ".join(f"{reason} {count}" for reason, count in problems.most_common()) or "no file at all"
         raise UserError(f"Found no DICOM image of a study in {look.root}: {reasons}.")
