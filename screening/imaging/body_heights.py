@@ -40,6 +40,9 @@ USUAL_HEIGHTS = {
 }
 USUAL_L1_MM = 27.0
 LEAST_NEIGHBOURS = 2
+# The plates on the axis are found twice, by the localiser and here. Where the two heights are further apart than two
+# slices of 5 mm, a plate was lost between slices and another edge taken for it.
+HEIGHTS_APART_MM = 10.0
 
 HALF_WIDTH_MM, WIDTH_STEP_MM = 8.0, 2.0  # of the sagittal slab that is averaged
 COLUMN_MM = 1.0  # between columns from front to back
@@ -65,7 +68,7 @@ class BodyHeights:
 def measure_heights(
     volume: Volume, vertebrae: Sequence[Vertebra], outlines_mm: Sequence[Floats]
 ) -> list[BodyHeights | None]:
-    """Measure all bodies of a spine; None where a plate leaves the volume in front or behind.
+    """Measure all bodies of a spine; None where a plate leaves the volume in front or behind, or was not found.
 
     Args:
         volume: the series.
@@ -76,7 +79,10 @@ def measure_heights(
     usual = [USUAL_L1_MM * USUAL_HEIGHTS[vertebra.level][1] for vertebra in vertebrae]
     smooth = smooth_volume(volume, column)
     plates = find_end_plates(smooth, column, vertebrae, usual)
-    return [_heights(smooth, column, plate, outline) for plate, outline in zip(plates, outlines_mm, strict=True)]
+    return [
+        _heights(smooth, column, plate, outline) if plate.seen and _agree(column, plate, vertebra) else None
+        for plate, vertebra, outline in zip(plates, vertebrae, outlines_mm, strict=True)
+    ]
 
 
 def height_losses(
@@ -84,20 +90,28 @@ def height_losses(
 ) -> list[float | None]:
     """Largest share that each body has lost of the heights the others let expect.
 
-    Bodies with metal in them expect nothing of others. None where the body was not measured or fewer than two others
-    can be compared.
+    What a body lets expect is the middle of its three heights: one plate of it may be broken, or lost between two thick
+    slices. Bodies with metal in them expect nothing of others. None where the body was not measured or fewer than two
+    others can be compared.
     """
     unknown = (np.nan, np.nan, np.nan)
     measured = np.array([(b.anterior_mm, b.middle_mm, b.posterior_mm) if b else unknown for b in heights])
     known = np.array([body is not None for body in heights])
     scaled = measured / np.array([USUAL_HEIGHTS[level] for level in levels])
+    expected = np.median(scaled, axis=1)
     places = np.arange(len(levels))
     losses: list[float | None] = []
     for place in places:
-        others = scaled[(places != place) & known & ~np.asarray(metal), 2]
+        others = expected[(places != place) & known & ~np.asarray(metal)]
         comparable = known[place] and len(others) >= LEAST_NEIGHBOURS
         losses.append(float(1 - scaled[place].min() / np.median(others)) if comparable else None)
     return losses
+
+
+def _agree(column: Column, plates: EndPlates, vertebra: Vertebra) -> bool:
+    """Whether the plates stand as far apart, along the patient, as the localiser found."""
+    height_mm = column.points[plates.upper, 2] - column.points[plates.lower, 2]
+    return bool(abs(height_mm - (vertebra.upper_z_mm - vertebra.lower_z_mm)) <= HEIGHTS_APART_MM)
 
 
 def _heights(smooth: SmoothVolume, column: Column, plates: EndPlates, outline_mm: Floats) -> BodyHeights | None:

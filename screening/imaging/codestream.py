@@ -63,11 +63,11 @@ def refuse_other_frame(encapsulated: bytes, rows: int | None, columns: int | Non
 def read_frame(encapsulated: bytes) -> Frame | None:
     """Read the frame header, or None where the segments before the scan are no unbroken row of tables and one frame."""
     start = encapsulated.find(START_OF_IMAGE)
-    segments = dict(_segments(encapsulated, start + len(START_OF_IMAGE))) if start >= 0 else {}
-    frames = [at for code, at in segments.items() if code in FRAME_CODES]
-    if START_OF_SCAN not in segments or HUFFMAN_TABLE not in segments or len(frames) != 1:
+    segments = list(_segments(encapsulated, start + len(START_OF_IMAGE))) if start >= 0 else []
+    frames = [at for code, at in segments if code in FRAME_CODES]
+    if not {START_OF_SCAN, HUFFMAN_TABLE} <= {code for code, _ in segments} or len(frames) != 1:
         return None
-    if JFIF in segments and _is_other_jfif(encapsulated[segments[JFIF] + 4 :][:6]):
+    if any(code == JFIF and _is_other_jfif(encapsulated[at + 4 :][:6]) for code, at in segments):
         return None
     at = frames[0]
     return Frame(

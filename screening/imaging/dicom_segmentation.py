@@ -6,9 +6,7 @@ puts it. A segment is a vertebra by its code in SNOMED CT (or in the retired SRT
 """
 
 import re
-import struct
 import warnings
-import zlib
 from collections.abc import Iterable, Iterator
 from typing import Final
 
@@ -16,14 +14,13 @@ import numpy as np
 import pydicom
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
-from pydicom.errors import BytesLengthException, InvalidDicomError
 from pydicom.pixels.utils import iter_pixels
 from pydicom.sr.coding import Code
 from pydicom.uid import SegmentationStorage
 
 from screening.archive.index import Instance, Series, Study
 from screening.errors import Excluded, Exclusion
-from screening.imaging.hounsfield import Volume
+from screening.imaging.hounsfield import DECODING_ERRORS, Volume
 from screening.imaging.label_map import LabelMap
 from screening.imaging.lumbar import LEVELS
 
@@ -45,11 +42,8 @@ NAME_OF_LEVEL: Final = re.compile(r"T12|L[1-5]", re.IGNORECASE)
 
 SAME_STEP: Final = 0.01  # by which steps of map and CT may differ, as a share: 2 mm over 200 pixels of 1 mm
 ON_GRID_MM: Final = 1.0  # from a frame to the slice of the CT it is laid on; positions are often rounded to 0.5 mm
-# What pydicom and the standard library raise on damaged files; I/O errors are no property of the study and pass.
-READING_ERRORS: Final = (
-    InvalidDicomError, BytesLengthException, AttributeError, KeyError, IndexError, NotImplementedError, ValueError,
-    TypeError, RuntimeError, EOFError, struct.error, zlib.error,
-)  # fmt: skip
+# IndexError: fewer items in a sequence than frames
+READING_ERRORS: Final = (*DECODING_ERRORS, IndexError)
 
 Mask = NDArray[np.bool_]
 
@@ -85,7 +79,7 @@ def segmented_vertebrae(segmentations: Iterable[Instance], series: Series, volum
 
 
 def _lay(instance: Instance, series: Series, volume: Volume, codes: NDArray[np.uint8], known: set[str]) -> set[str]:
-    """Write the vertebrae of one object into `codes`; return their levels, none where it is about something else."""
+    """Write the vertebrae of one object into `codes`; return those that any pixel shows."""
     dataset = pydicom.dcmread(instance.path)
     if not _refers_to(dataset, series):
         return set()
@@ -97,9 +91,11 @@ def _lay(instance: Instance, series: Series, volume: Volume, codes: NDArray[np.u
         raise Excluded(Exclusion.LABEL_MAP_UNUSABLE, f"several segments named {' '.join(repeated) or 'alike'}")
     if dataset.SegmentationType not in ("BINARY", "LABELMAP"):
         raise Excluded(Exclusion.LABEL_MAP_UNUSABLE, f"DICOM segmentation of type {dataset.SegmentationType}")
+    shown = set()
     for level, mask, frame in _masks(dataset, levels):
         _place(mask, frame, volume, codes, level)
-    return set(levels.values())
+        shown.add(level)
+    return shown
 
 
 def _refers_to(dataset: Dataset, series: Series) -> bool:
@@ -149,6 +145,8 @@ def _masks(dataset: Dataset, levels: dict[int, str]) -> Iterator[tuple[str, Mask
     else:
         segments = {frame: _segment(dataset, frame) for frame in frames}
         shown = {frame: {1: levels[number]} for frame, number in segments.items() if number in levels}
+    if not shown:  # which pydicom would take for all
+        return
     for frame, pixels in zip(shown, iter_pixels(dataset, indices=shown, raw=True), strict=True):
         for value, level in shown[frame].items():
             mask = pixels == value

@@ -28,6 +28,7 @@ BODY_RANGE_MM, DISC_RANGE_MM = (8.0, 40.0), (2.0, 18.0)
 BODY_SPREAD = 0.25  # of the usual height; a crushed body has lost up to half
 USUAL_DISC_MM, DISC_SPREAD_MM = 9.0, 4.0
 PLACE_SPREAD_MM = 6.0  # of the localiser's plates
+LEAST_EDGE_HU = 20.0  # less is no plate: between two thick slices a thin disc and one of its plates can vanish
 PRIOR_HU = 40.0  # twice what is lost at one spread; the edge of a plate is 50-200 HU
 
 
@@ -49,6 +50,12 @@ class EndPlates:
 
     lower: int
     upper: int
+    edge_hu: float  # of the fainter of the two
+
+    @property
+    def seen(self) -> bool:
+        """Whether both plates show in the image; else one stands where it was expected."""
+        return self.edge_hu >= LEAST_EDGE_HU
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +125,10 @@ def find_end_plates(
         gaps += [_gap_costs(BODY_RANGE_MM, usual_mm[place], BODY_SPREAD * usual_mm[place])]
         gaps += [_gap_costs(DISC_RANGE_MM, USUAL_DISC_MM, DISC_SPREAD_MM)]
     path = _best_sequence(rewards, gaps[:-1])
-    found = [EndPlates(lower, upper) for lower, upper in zip(path[::2], path[1::2], strict=True)]
+    found = [
+        EndPlates(lower, upper, float(min(rise[lower], fall[upper])))
+        for lower, upper in zip(path[::2], path[1::2], strict=True)
+    ]
     return found[::-1]
 
 

@@ -241,7 +241,7 @@ def _padding(stored: NDArray[np.integer], hu: NDArray[np.float32], dataset: File
 
 def _canonical(hu: NDArray[np.int16], stack: SliceStack) -> Volume:
     """Turn array axes to caudal-cranial, anterior-posterior, right-left; copies only where the scanner differs."""
-    order = _canonical_order(stack.directions)
+    order = canonical_order(stack.directions)
     directions = stack.directions[list(order)]
     spacing = tuple(stack.spacing_mm[axis] for axis in order)
     forward = directions[[0, 1, 2], [2, 1, 0]] > 0
@@ -260,8 +260,8 @@ def _canonical(hu: NDArray[np.int16], stack: SliceStack) -> Volume:
     )
 
 
-def _canonical_order(directions: NDArray[np.float64]) -> tuple[int, ...]:
-    """Which array axis lies closest to patient z, y and x."""
+def canonical_order(directions: NDArray[np.float64]) -> tuple[int, ...]:
+    """Which array axis lies closest to patient z, y and x; `directions` row i is the unit vector of array axis i."""
     return max(
         permutations(range(3)), key=lambda order: sum(abs(directions[axis, 2 - k]) for k, axis in enumerate(order))
     )

@@ -7,8 +7,9 @@ bare numbers are certain only in a map that uses a later one.
 """
 
 import re
+from collections import Counter
 from dataclasses import dataclass, replace
-from itertools import pairwise, product
+from itertools import product
 from typing import Final
 
 import numpy as np
@@ -16,15 +17,14 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from screening.errors import Excluded, Exclusion
-from screening.imaging.hounsfield import Volume
+from screening.imaging.hounsfield import Volume, canonical_order
 from screening.imaging.lumbar import (
-    BODY_PITCH_MM,
     LEAST_BODIES,
     LEVELS,
-    PITCH_RANGE,
     LevelCertainty,
     LumbarSpine,
     Vertebra,
+    _even_pairs,
 )
 from screening.imaging.nifti import LabelImage
 
@@ -44,6 +44,10 @@ BONE_ABOVE_HU: Final = 30.0
 # mirrored is mirrored; one that does not lies, mirrored or not, within a mm or two of the same bodies.
 MIRRORED_BETTER_HU: Final = 20.0
 BONE_WINDOW_HU: Final = (-100.0, 400.0)  # gas and metal count no more than fat and cortex
+# Of the voxels, one in so many is looked at: medians and means of thousands need no more. A prime, so that the rows of
+# no picture are all hit at the same columns.
+EVERY_VOXEL: Final = 7
+SCALE_OF_ADULTS: Final = 1.0  # of BODY_PITCH_MM, where a map shows too few pairs to tell the patient's own
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +66,11 @@ class LabelMap:
         position: NDArray[np.float64] = index @ self.affine[:3, :3].T + self.affine[:3, 3]
         return position
 
+    @property
+    def names_vertebrae(self) -> bool:
+        """Whether any voxel is a vertebra from T12 to L5."""
+        return bool(self.codes.any())
+
     def mirrored(self) -> "LabelMap":
         """The labels mirrored left to right in the middle of the map."""
         return replace(self, codes=self.codes[:, :, ::-1])
@@ -74,16 +83,29 @@ class LabelMap:
 
 
 def label_map_of(image: LabelImage) -> LabelMap:
-    """Name the labels of one file that holds all vertebrae."""
-    named = {
-        number: match[1] for number, name in image.names.items() if (match := VERTEBRA_NAME.fullmatch(name)) is not None
-    }
-    levels = named if image.names else VERSION_2_NUMBERS
-    codes = np.zeros(max(int(image.labels.max()), *levels, 0) + 1, dtype=np.uint8)
+    """Name the labels of one file that holds all vertebrae; names of numbers that no voxel has count for nothing.
+
+    Raises:
+        Excluded: LABEL_MAP_UNUSABLE where two numbers name one vertebra.
+    """
+    last = int(image.labels.max())
+    levels = {number: level for number, level in _named_levels(image).items() if 0 < number <= last}
+    repeated = sorted(level for level, count in Counter(levels.values()).items() if count > 1)
+    if repeated:
+        raise Excluded(Exclusion.LABEL_MAP_UNUSABLE, f"several labels named {' '.join(repeated)}")
+    codes = np.zeros(last + 1, dtype=np.uint8)
     for number, level in levels.items():
         codes[number] = 1 + LEVELS.index(level)
-    certain = bool(image.names) or int(image.labels.max()) > LAST_NUMBER_OF_VERSION_1
+    certain = bool(image.names) or last > LAST_NUMBER_OF_VERSION_1
     return _canonical(codes[image.labels], image.affine, names_certain=certain)
+
+
+def _named_levels(image: LabelImage) -> dict[int, str]:
+    """Number -> level as the file itself names them, or as TotalSegmentator does where it names nothing."""
+    if not image.names:
+        return VERSION_2_NUMBERS
+    matches = {number: VERTEBRA_NAME.fullmatch(name) for number, name in image.names.items()}
+    return {number: match[1] for number, match in matches.items() if match is not None}
 
 
 def label_map_of_levels(images: dict[str, LabelImage]) -> LabelMap:
@@ -107,10 +129,7 @@ def label_map_of_levels(images: dict[str, LabelImage]) -> LabelMap:
 def _canonical(codes: NDArray[np.uint8], affine: NDArray[np.float64], *, names_certain: bool) -> LabelMap:
     """Turn the axes to caudal-cranial, anterior-posterior, right-left."""
     directions = affine[:3, :3] / np.linalg.norm(affine[:3, :3], axis=0)
-    order = max(
-        ((i, j, k) for i, j, k in product(range(3), repeat=3) if len({i, j, k}) == 3),
-        key=lambda axes: sum(abs(directions[2 - place, axis]) for place, axis in enumerate(axes)),
-    )
+    order = canonical_order(directions.T)
     turned = affine[:, [*order, 3]].copy()
     flips = [slice(None)] * 3
     for place in range(3):
@@ -211,7 +230,7 @@ def _bone_step_hu(labels: LabelMap, volume: Volume, vertebrae: tuple[Vertebra, .
     inside, outside = [], []
     for code in codes:
         box = boxes[code - 1]
-        index = np.argwhere(np.ones([edge.stop - edge.start for edge in box], dtype=bool))[::7]
+        index = np.argwhere(np.ones([edge.stop - edge.start for edge in box], dtype=bool))[::EVERY_VOXEL]
         index += [edge.start for edge in box]
         at = np.rint(volume.index(labels.patient_mm(index.astype(np.float64)))).astype(int)
         slices, rows, columns = np.clip(at, 0, np.array(volume.hu.shape) - 1).T
@@ -223,7 +242,7 @@ def _bone_step_hu(labels: LabelMap, volume: Volume, vertebrae: tuple[Vertebra, .
 
 def _bone_hu(labels: LabelMap, volume: Volume) -> float:
     """Mean attenuation under all labels, processes too, whose places tell left from right."""
-    index = np.argwhere(labels.codes > 0)[::7]
+    index = np.argwhere(labels.codes > 0)[::EVERY_VOXEL]
     at = np.rint(volume.index(labels.patient_mm(index.astype(np.float64)))).astype(int)
     slices, rows, columns = np.clip(at, 0, np.array(volume.hu.shape) - 1).T
     return float(np.clip(volume.hu[slices, rows, columns], *BONE_WINDOW_HU).mean())
@@ -232,15 +251,12 @@ def _bone_hu(labels: LabelMap, volume: Volume) -> float:
 def _doubts(labels: LabelMap, vertebrae: tuple[Vertebra, ...], in_pieces: list[str]) -> list[str]:
     """Say why the names of the map cannot be relied on."""
     places = [LEVELS.index(vertebra.level) for vertebra in vertebrae]
-    pairs = list(pairwise(vertebrae))
-    heights = [high.centre_mm[2] - low.centre_mm[2] for high, low in pairs]
-    pitches = [height / BODY_PITCH_MM[high.level] for height, (high, _) in zip(heights, pairs, strict=True)]
-    usual = float(np.median(pitches))
+    heights = [vertebra.centre_mm[2] for vertebra in vertebrae]
     doubts = {
         "numbers without names, of no known version": not labels.names_certain,
         f"in pieces: {' '.join(in_pieces)}": bool(in_pieces),
         "levels missing in between": places != list(range(places[0], places[0] - len(places), -1)),
-        "levels out of order": min(heights) <= 0,
-        "distances uneven": any(not PITCH_RANGE[0] <= pitch / usual <= PITCH_RANGE[1] for pitch in pitches),
+        "levels out of order": heights != sorted(heights, reverse=True),
+        "distances uneven": not all(_even_pairs(vertebrae, SCALE_OF_ADULTS)),
     }
     return [doubt for doubt, holds in doubts.items() if holds]

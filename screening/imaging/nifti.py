@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from screening.errors import Excluded, Exclusion
 
 HEADER_BYTES: Final = 348
-LAST_EXTENSION_FLAG: Final = 352  # bytes of header and flag; voxels begin here at the earliest
+FIRST_VOXEL: Final = 352  # bytes of header and extension flag; extensions, or else voxels, begin here
 LABEL_TABLE: Final = (
     b"<LabelTable>"  # in the Caret XML of TotalSegmentator, whose extension code is 0, not the 30 of nifti1.h
 )
@@ -70,6 +70,8 @@ def _parsed(content: bytes) -> LabelImage:
     kind = np.dtype(order + VOXEL_TYPES[code])
     if int(np.prod(shape[1:4], dtype=np.int64)) * kind.itemsize > LARGEST_BYTES:
         raise Excluded(Exclusion.LABEL_MAP_UNUSABLE, f"NIfTI image of shape {shape[1:4]} is larger than any CT")
+    if not FIRST_VOXEL <= offset <= len(content):
+        raise Excluded(Exclusion.LABEL_MAP_UNUSABLE, f"NIfTI image with its voxels at byte {offset:.0f}")
     count = int(np.prod(shape[1:4], dtype=np.int64))
     stored = np.frombuffer(content, kind, count, int(offset)).reshape(shape[1:4], order="F")
     scale = (slope, intercept) if np.isfinite(slope) and slope != 0 else (1.0, 0.0)
@@ -122,7 +124,7 @@ def _names(content: bytes, order: str, end: int) -> dict[int, str]:
     names: dict[int, str] = {}
     if content[HEADER_BYTES : HEADER_BYTES + 1] in (b"", b"\0"):
         return names
-    at = LAST_EXTENSION_FLAG
+    at = FIRST_VOXEL
     while at + 8 <= end:
         (size,) = struct.unpack_from(f"{order}i", content, at)
         if size < 16:

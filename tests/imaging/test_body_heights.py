@@ -90,6 +90,34 @@ def test_bodies_with_metal_are_no_standard():
     assert height_losses(LEVELS, heights, (False, False, False, True))[0] == pytest.approx(1 - 1 / 0.75)
 
 
+def test_one_plate_lost_in_a_neighbour_does_not_make_a_fracture_of_a_body():
+    """The back of L4 reads a quarter too high, as it does where a thin disc lies between two thick slices."""
+    heights = [usual(level, (0.0, 0.0, -0.25) if level in ("L3", "L4") else WHOLE) for level in LEVELS]
+    assert height_losses(LEVELS, heights, NO_METAL) == pytest.approx([0.0] * 4)
+
+
+@pytest.mark.parametrize(("further_mm", "measured"), [(4.0, True), (6.5, False)])
+def test_a_height_that_the_localiser_contradicts_is_none(further_mm, measured):
+    whole = block_vertebrae()
+    higher = replace(whole[1], upper_z_mm=whole[1].upper_z_mm + further_mm, lower_z_mm=whole[1].lower_z_mm - further_mm)
+
+    heights = measure_heights(block_spine({}, 1.0), (whole[0], higher, *whole[2:]), OUTLINES)
+
+    assert [body is not None for body in heights] == [True, measured, True, True]
+
+
+def test_a_plate_that_does_not_show_leaves_its_body_without_heights():
+    """Bone without end plates bridges the disc of L3 and L4."""
+    volume = block_spine({}, 1.0)
+    low, high = (round(float(volume.index(np.array([0.0, 0.0, z]))[0])) for z in (HEIGHT_MM / 2 - 4.0, 26.5))
+    hu = volume.hu.copy()
+    hu[low:high] = hu[low - 4]
+
+    measured = measure_heights(replace(volume, hu=hu), block_vertebrae(), OUTLINES)
+
+    assert [body is not None for body in measured] == [True, True, False, False]
+
+
 def test_a_body_with_one_neighbour_cannot_be_judged():
     assert height_losses(("L1", "L2"), [usual("L1"), usual("L2")], (False, False)) == [None, None]
 
