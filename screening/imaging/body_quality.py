@@ -32,7 +32,7 @@ RIM_MM: Final = 3.0  # left out of the inside
 class BodyQuality:
     """What was looked for in one body."""
 
-    heights: BodyHeights | None  # None for a body alone, and where the edge of the volume cuts a plate
+    heights: BodyHeights | None  # None for a body alone, and where a plate is cut by the edge or not seen
     height_loss: float | None  # largest share lost of the heights that the neighbours let expect
     fracture_loss: float  # the loss that counts as fracture at this slice spacing
     metal_mm3: float  # denser than bone: above 2500 HU in or around the body, or above 1500 HU inside it
