@@ -109,6 +109,9 @@ def local_cluster(workers: int | None, memory_limit: int | None = None) -> Local
         "distributed.scheduler.worker-saturation": 1.0,
         "distributed.scheduler.allowed-failures": _ALLOWED_FAILURES,
     }
+    # Read whenever a worker is lost, so it stays set: after 15 s, the default, a nanny that is still starting the next
+    # process (on a busy machine loading the network takes longer) is closed, and the worker never comes back.
+    dask.config.set({"distributed.deploy.lost-worker-timeout": "1 day"})
     with dask.config.set(scheduler), _without_interrupts():
         return LocalCluster(
             n_workers=workers,

@@ -104,7 +104,7 @@ class SweepSettings(_Section):
     tls_ca_file: Path | None = Field(None, description="Certificate authority of a tls:// scheduler, PEM.")
     tls_cert_file: Path | None = Field(None, description="Certificate of this client for a tls:// scheduler, PEM.")
     tls_key_file: Path | None = Field(None, description="Key of tls_cert_file, PEM; none: it stands in that file.")
-    worker_wait_s: float = Field(120.0, gt=0, description="With no worker for so long, the sweep gives up.")
+    worker_wait_s: float = Field(300.0, gt=0, description="With no worker for so long, the sweep gives up.")
     path_mapping: dict[str, str] = Field(
         default_factory=dict,
         description="Beginning of a path here = what it is on the workers of the scheduler; the longest counts.",

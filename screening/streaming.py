@@ -19,7 +19,7 @@ from screening.errors import UserError
 Item = TypeVar("Item")
 Task = tuple[Item, tuple[Any, ...]]  # what the task is about, and the arguments of the function
 
-WORKER_WAIT_S: Final = 120.0
+WORKER_WAIT_S: Final = 300.0  # a worker that loads the network on a busy machine takes a minute or two
 _LOOK_EVERY_S: Final = 1.0
 
 

@@ -3,7 +3,7 @@
 import hashlib
 import pickle
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -121,10 +121,11 @@ def run_sweep(
         full = full or full_walk_due(connection, archives, settings.sweep.full_walk_days, datetime.now(UTC))
         indexed = update_index(connection, workers, archives, settings, progress, stopping, full=full)
         cut_short = stopping()
-        pending = _studies(connection, night, retry_failed=retry_failed).pending
+        beside = _label_maps(connection, settings.lumbar)
+        pending = _studies(connection, night, beside, retry_failed=retry_failed).pending
         statuses = _read(connection, workers, plugin, night, pending, progress, stopping)
         state = "stopped" if cut_short or len(statuses) < len(pending) else "completed"
-        counts, books = _reconciled(connection, night, indexed, statuses)
+        counts, books = _reconciled(connection, night, indexed, beside, statuses)
         end_sweep(connection, night.sweep_id, state, counts | _index_counts(indexed), books)
         publish(connection, place, settings.care_gap, keep=settings.sweep.keep_publications)
     _log_discrepancies(books)
@@ -175,9 +176,10 @@ def _begin(
     )
 
 
-def _studies(connection: duckdb.DuckDBPyConnection, night: _Night, *, retry_failed: bool) -> PresentStudies:
+def _studies(
+    connection: duckdb.DuckDBPyConnection, night: _Night, beside: Mapping[str, str], *, retry_failed: bool
+) -> PresentStudies:
     """Tell which studies are to be read, by their files, the label maps beside them, checkpoint and settings."""
-    beside = _label_maps(connection, night.settings.lumbar)
     return pending_studies(
         connection,
         night.facts.sha256,
@@ -266,10 +268,14 @@ def _log_failures(readings: Sequence[ReadStudy]) -> None:
 
 
 def _reconciled(
-    connection: duckdb.DuckDBPyConnection, night: _Night, indexed: IndexedArchives, statuses: Sequence[str]
+    connection: duckdb.DuckDBPyConnection,
+    night: _Night,
+    indexed: IndexedArchives,
+    beside: Mapping[str, str],
+    statuses: Sequence[str],
 ) -> tuple[dict[str, int], Ledger]:
     """Count studies, and set what was found against what became of it."""
-    left = _studies(connection, night, retry_failed=False)
+    left = _studies(connection, night, beside, retry_failed=False)
     files = ledger(
         connection,
         found=indexed.found_count,

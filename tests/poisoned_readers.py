@@ -13,7 +13,7 @@ from screening.archive.index import Series, Study, series_of
 from screening.config import Settings
 from screening.imaging.hounsfield import Volume, read_volume
 from screening.imaging.lumbar import find_lumbar_spine
-from screening.prediction.inference import Predictor
+from screening.prediction.inference import load_predictor
 from screening.reading import outcome_of
 from screening.worker import ReadersPlugin
 
@@ -23,15 +23,14 @@ SLICES = 20
 class PoisonedReaders(ReadersPlugin):
     """Decodes every series to one and the same measurable volume, and dies of one study."""
 
-    def __init__(self, checkpoint: Path | None, device: str, measurable: Series, poison: str) -> None:
+    def __init__(self, checkpoint: Path | None, device: str, decoded: Path, poison: str) -> None:
         super().__init__(checkpoint, device)
-        self._measurable = pickle.dumps(measurable)
+        self._decoded = decoded
         self._poison = poison
 
     def load(self) -> None:
         super().load()
-        volume = read_volume(pickle.loads(self._measurable))
-        spine = find_lumbar_spine(volume)
+        volume, spine = pickle.loads(self._decoded.read_bytes())
         poison = self._poison
 
         def deadly(series: Series) -> Volume:
@@ -43,12 +42,14 @@ class PoisonedReaders(ReadersPlugin):
         self.localizer = lambda found: spine
 
 
-def measurable_series(archive: Path, predictor: Predictor) -> Series:
-    """Find a series of an archive that is measured."""
+def decode_a_measurable_series(archive: Path, decoded: Path) -> None:
+    """Store volume and spine of a series of an archive that is measured."""
+    predictor = load_predictor(None, "cpu")
     for (study, _), series in sorted(series_of(read_header(file) for file in files_below(archive)).items()):
         outcome = outcome_of(Study(study, (series,)), find_lumbar_spine, predictor, Settings())
         if outcome.reading is not None and outcome.reading.measured is not None:
-            return series
+            decoded.write_bytes(pickle.dumps((read_volume(series), outcome.reading.measured.spine)))
+            return
     raise AssertionError("the archive holds no series that is measured")
 
 

@@ -46,7 +46,7 @@ def test_workers_come_while_tasks_wait_and_no_more_than_allowed() -> None:
         assert isinstance(workers, Workers)
         assert len(workers.client.nthreads()) == 1
         workers.hire(8)
-        workers.client.wait_for_workers(2, timeout=60)
+        workers.client.wait_for_workers(2, timeout=240)
         assert len(workers.client.cluster.worker_spec) == 2
 
 
@@ -75,7 +75,12 @@ def tls_scheduler(certificates: Path) -> Iterator[str]:
         },
     )
     with LocalCluster(
-        n_workers=1, processes=False, security=secured, protocol="tls", host="127.0.0.1", dashboard_address=None
+        n_workers=1,
+        processes=False,
+        security=secured,
+        protocol="tls",
+        host="127.0.0.1",
+        dashboard_address="127.0.0.1:0",
     ) as cluster:
         yield cluster.scheduler_address
 
@@ -123,7 +128,7 @@ def test_workers_elsewhere_read_the_archive_by_the_path_mapping(tmp_path: Path) 
         hollow = here / path.relative_to(there)
         hollow.parent.mkdir(parents=True)
         hollow.write_bytes(bytes(path.stat().st_size))
-    with LocalCluster(n_workers=1, host="127.0.0.1", dashboard_address=None) as cluster:
+    with LocalCluster(n_workers=1, host="127.0.0.1", dashboard_address="127.0.0.1:0") as cluster:
         sections = {"scheduler": cluster.scheduler_address, "path_mapping": {str(here): str(there)}}
         settings = Settings.model_validate({"sweep": sections})
         night = run_sweep([here], DatabaseFolder(tmp_path / "db"), settings, progress=lambda *_: None)

@@ -5,10 +5,9 @@ from pathlib import Path
 
 import duckdb
 import pytest
-from poisoned_readers import PoisonedReaders, measurable_series, small_studies
+from poisoned_readers import PoisonedReaders, decode_a_measurable_series, small_studies
 
 from screening.config import Settings, SweepSettings
-from screening.prediction.inference import load_predictor
 from screening.store.database import DatabaseFolder
 from screening.sweep import run_sweep
 
@@ -20,8 +19,8 @@ def test_a_study_that_kills_its_worker_is_a_failure_and_the_others_are_measured(
 ) -> None:
     archive, place = tmp_path / "archive", DatabaseFolder(tmp_path / "db")
     uids = small_studies(archive, STUDIES)
-    series = measurable_series(simulated / "archive", load_predictor(None, "cpu"))
-    readers = functools.partial(PoisonedReaders, measurable=series, poison=uids[7])
+    decode_a_measurable_series(simulated / "archive", tmp_path / "decoded")
+    readers = functools.partial(PoisonedReaders, decoded=tmp_path / "decoded", poison=uids[7])
     monkeypatch.setattr("screening.sweep.ReadersPlugin", readers)
 
     night = run_sweep([archive], place, Settings(sweep=SweepSettings(workers=2)), progress=lambda *_: None)

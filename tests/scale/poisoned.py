@@ -15,13 +15,17 @@ from unittest.mock import patch
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from poisoned_readers import PoisonedReaders, measurable_series, small_studies  # noqa: E402
+from poisoned_readers import PoisonedReaders, decode_a_measurable_series, small_studies  # noqa: E402
 
 from screening.config import Settings, SweepSettings  # noqa: E402
-from screening.prediction.inference import load_predictor  # noqa: E402
 from screening.simulation.archive_writer import write_archive  # noqa: E402
 from screening.store.database import DatabaseFolder  # noqa: E402
 from screening.sweep import run_sweep  # noqa: E402
+
+
+def progress(what: str, done: int, total: int) -> None:
+    sys.stdout.write(f"{time.strftime('%H:%M:%S')} {what}: {done} of {total}\n")
+    sys.stdout.flush()
 
 
 def main() -> int:
@@ -32,15 +36,13 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         write_archive(folder / "simulated", patients=4, seed=1, institution=1, matrix=256)
-        series = measurable_series(folder / "simulated" / "archive", load_predictor(None, "cpu"))
+        decode_a_measurable_series(folder / "simulated" / "archive", folder / "decoded")
         uids = small_studies(folder / "archive", arguments.studies)
-        readers = functools.partial(PoisonedReaders, measurable=series, poison=uids[len(uids) // 3])
+        readers = functools.partial(PoisonedReaders, decoded=folder / "decoded", poison=uids[len(uids) // 3])
         settings = Settings(sweep=SweepSettings(workers=arguments.workers))
         started = time.monotonic()
         with patch("screening.sweep.ReadersPlugin", readers):
-            night = run_sweep(
-                [folder / "archive"], DatabaseFolder(folder / "db"), settings, progress=lambda what, done, total: None
-            )
+            night = run_sweep([folder / "archive"], DatabaseFolder(folder / "db"), settings, progress=progress)
         seconds = time.monotonic() - started
     sys.stdout.write(
         f"{arguments.studies} studies, one of them deadly, {arguments.workers} workers, {seconds:.0f} s: "
