@@ -88,8 +88,9 @@ def disturb(folder: Path, archive: Path, kills: int, seed: int, workers: int) ->
     while done.total() < kills:
         databases += 1
         place = DatabaseFolder(folder / f"database{databases}")
-        done += disturbed(Night(archive, place, workers), rng, lasts_s, kills - done.total())
-        different = differences(reference, tables(place)) + missing_pictures(place)
+        struck_here, broken = disturbed(Night(archive, place, workers), rng, lasts_s, kills - done.total())
+        done += struck_here
+        different = broken + differences(reference, tables(place)) + missing_pictures(place)
         differing += bool(different)
         say(f"database {databases}: {'; '.join(different) or 'as undisturbed'} ({done.total()} kills so far)")
     told = ", ".join(f"{victim} {done[victim]}" for victim in VICTIMS)
@@ -126,19 +127,19 @@ class Night:
         """Sweep undisturbed; return the seconds from the hold of the database to the end."""
         process = self.begun()
         started = time.monotonic()
-        ended_well(process)
+        status = process.wait(timeout=PATIENCE_S)
+        assert status == 0, f"an undisturbed sweep ended with status {status}; see the log beside its database"
         return time.monotonic() - started
 
 
-def ended_well(process: subprocess.Popen[bytes]) -> None:
-    status = process.wait(timeout=PATIENCE_S)
-    if status:
-        raise RuntimeError(f"a sweep that was not killed ended with status {status}; see the log beside its database")
+def disturbed(night: Night, rng: random.Random, lasts_s: float, most: int) -> tuple[Counter[str], list[str]]:
+    """Sweep into one database, kill after kill, until a sweep comes to its end.
 
-
-def disturbed(night: Night, rng: random.Random, lasts_s: float, most: int) -> Counter[str]:
-    """Sweep into one database, kill after kill, until a sweep comes to its end; count the kills by victim."""
+    Returns:
+        The kills by victim, and what ended badly: a sweep has to get over the death of a worker.
+    """
     kills: Counter[str] = Counter()
+    broken: list[str] = []
     while True:
         victim, after_s = rng.choice(VICTIMS), rng.uniform(0, lasts_s)
         process = night.begun()
@@ -146,11 +147,14 @@ def disturbed(night: Night, rng: random.Random, lasts_s: float, most: int) -> Co
         if killed:
             kills[victim] += 1
             say(f"  {victim} killed after {after_s:.2f} s")
-        if not killed or victim == "worker":
-            ended_well(process)
-            return kills
-        process.wait(timeout=PATIENCE_S)
+        status = process.wait(timeout=PATIENCE_S)
         require_readable(night.place)
+        if status == 0:
+            return kills, broken
+        if not killed or victim == "worker":
+            broken.append(f"a sweep {'that lost a worker' if killed else 'left alone'} ended with status {status}")
+        if not killed:
+            return kills, broken
 
 
 def struck(process: subprocess.Popen[bytes], victim: str, after_s: float) -> bool:

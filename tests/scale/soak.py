@@ -161,7 +161,8 @@ def judge(track: Track, studies_a_second: float) -> bool:
         blocks = np.array([block.mean(axis=0) for block in np.array_split(kept, BLOCKS)])
         fit = stats.linregress(blocks[:, 0], blocks[:, column])
         a_thousand = 1000.0 / studies_a_second
-        half = float(stats.t.ppf(0.975, BLOCKS - 2)) * fit.stderr * a_thousand
+        error = 0.0 if np.ptp(blocks[:, column]) == 0 else fit.stderr  # what never changes has no scatter to fit
+        half = float(stats.t.ppf(0.975, BLOCKS - 2)) * error * a_thousand
         slope = fit.slope * a_thousand
         within = slope - half <= allowed
         flat &= within
