@@ -37,8 +37,13 @@ def test_a_trunk_is_plausible(noise_hu):
     refuse_implausible(trunk(noise_hu))
 
 
-def test_every_second_slice_of_a_trunk_is_plausible():
-    refuse_implausible(trunk(15.0)[::2])
+@pytest.mark.parametrize("every", [2, 3, 5])
+def test_thick_slices_of_a_trunk_are_plausible(every):
+    refuse_implausible(trunk(15.0)[::every])
+
+
+def test_thin_slices_of_a_trunk_are_plausible():
+    refuse_implausible(np.repeat(trunk(0.0), 2, axis=0))
 
 
 @pytest.mark.parametrize("slices", [1, 2, 3])
@@ -59,6 +64,36 @@ STRANGE = {
 @pytest.mark.parametrize("change", STRANGE.values(), ids=STRANGE.keys())
 def test_one_strange_slice_among_good_ones_is_refused(change):
     assert reason(changed(change)) is Exclusion.IMPLAUSIBLE_HU
+
+
+SHIFTED = {
+    "first": slice(0, 1),
+    "first two": slice(0, 2),
+    "two inside": slice(12, 14),
+    "ten inside": slice(10, 20),
+    "first ten": slice(0, 10),
+    "last": slice(SLICES - 1, SLICES),
+    "last ten": slice(SLICES - 10, SLICES),
+}
+
+
+@pytest.mark.parametrize("every", [1, 2], ids=["thin", "thick"])
+@pytest.mark.parametrize("where", SHIFTED.values(), ids=SHIFTED.keys())
+def test_a_block_of_somebody_who_lies_elsewhere_is_refused_wherever_it_is(where, every):
+    hu = trunk(noise_hu=15.0)
+    hu[where] = np.roll(hu[where], (20, 25), axis=(1, 2))
+    if every == 2:
+        hu = np.concatenate([hu[:1], hu[1:-1:2], hu[-1:]])
+
+    assert reason(hu) is Exclusion.IMPLAUSIBLE_HU
+
+
+def test_a_stack_that_changes_over_to_somebody_else_says_where_it_breaks():
+    hu = trunk(noise_hu=15.0)
+    hu[12:] = np.roll(hu[12:], 25, axis=2)
+
+    with pytest.raises(Excluded, match=r"1 of 29 steps between slices abrupt, by"):
+        refuse_implausible(hu)
 
 
 def test_a_streak_from_metal_in_one_slice_is_no_strange_slice():
