@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from pydicom import uid
 from pydicom.dataset import FileDataset
 from pydicom.errors import BytesLengthException, InvalidDicomError
+from scipy import ndimage
 
 from screening.archive.index import Instance, Series
 from screening.errors import Excluded, Exclusion
@@ -22,6 +23,9 @@ from screening.imaging.plausibility import AIR_RANGE_HU, DENSEST_BONE_HU, refuse
 AIR_HU = -1000
 FLOOR_HU = -1024  # lower end of the 12-bit CT scale; what lies below is padding
 CEILING_HU = np.iinfo(np.int16).max
+FLAT_PX = (
+    5  # a square of one value, so many pixels wide, is never noise; beside a reconstruction circle are larger ones
+)
 
 # DICOM PS3.5 A.4 and retired processes of PS3.5-2004; what is in neither set is left to the decoder.
 LOSSY_SYNTAXES = frozenset(
@@ -224,7 +228,7 @@ def _refuse_shifted_bits(dataset: FileDataset) -> None:
 def _padding(stored: NDArray[np.integer], hu: NDArray[np.float32], dataset: FileDataset) -> NDArray[np.bool_] | None:
     """Voxels that PixelPaddingValue (to PixelPaddingRangeLimit) declares empty, PS3.3 C.7.5.1.1.2.
 
-    A value that tissue can have, and that no voxel at the edge of the picture has, pads nothing in it.
+    Of values that tissue can have, only flat areas at the edge of the picture are empty.
     """
     bounds = [dataset.get(keyword) for keyword in ("PixelPaddingValue", "PixelPaddingRangeLimit")]
     numbers = [bound for bound in bounds if isinstance(bound, int)]
@@ -233,10 +237,22 @@ def _padding(stored: NDArray[np.integer], hu: NDArray[np.float32], dataset: File
     # -2000 is often written as 63536: read it with the signedness of the pixels
     as_stored = np.array(numbers).astype(np.int64).astype(stored.dtype)
     padded: NDArray[np.bool_] = (stored >= as_stored.min()) & (stored <= as_stored.max())
-    at_edge = padded[[0, -1]].any() or padded[:, [0, -1]].any()
-    if not at_edge and np.any((hu[padded] > AIR_RANGE_HU[1]) & (hu[padded] < DENSEST_BONE_HU)):
-        return None
+    like_tissue = padded & (hu > AIR_RANGE_HU[1]) & (hu < DENSEST_BONE_HU)
+    if like_tissue.any():
+        padded[like_tissue & ~_flat_at_edge(stored, like_tissue)] = False
     return padded
+
+
+def _flat_at_edge(stored: NDArray[np.integer], declared: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Of the voxels declared empty, those of connected areas that reach the edge and are one value somewhere.
+
+    A body that reaches the edge has the declared value there too, but in single voxels, by noise.
+    """
+    one_value = ndimage.maximum_filter(stored, FLAT_PX) == ndimage.minimum_filter(stored, FLAT_PX)
+    areas, _ = ndimage.label(declared)
+    at_edge = np.concatenate([areas[[0, -1]].ravel(), areas[:, [0, -1]].ravel()])
+    kept = np.intersect1d(at_edge, areas[one_value & declared])
+    return np.isin(areas, kept[kept > 0])
 
 
 def _canonical(hu: NDArray[np.int16], stack: SliceStack) -> Volume:
