@@ -10,8 +10,11 @@ END = b"\xff\xd9"
 
 
 def jpeg(code=0xC3, bits=16, rows=40, columns=48, components=1, before=TABLE):
-    frame = bytes([0xFF, code, 0, 11, bits, *rows.to_bytes(2), *columns.to_bytes(2), components, 1, 0x11, 0])
-    return b"\xfe\xff\x00\xe0\x20\0\0\0" + b"\xff\xd8" + before + frame + SCAN + END
+    return b"\xfe\xff\x00\xe0\x20\0\0\0\xff\xd8" + before + frame(code, bits, rows, columns, components) + SCAN + END
+
+
+def frame(code=0xC3, bits=16, rows=40, columns=48, components=1):
+    return bytes([0xFF, code, 0, 11, bits, *rows.to_bytes(2), *columns.to_bytes(2), components, 1, 0x11, 0])
 
 
 @pytest.mark.parametrize("code", [0xC0, 0xC1, 0xC3])
@@ -31,6 +34,10 @@ def test_the_frame_header_is_found_behind_tables(code):
         jpeg(before=b""),
         jpeg(before=b"\xff\x00" + TABLE),
         jpeg(before=JFIF.replace(b"\x01\x01", b"\x03\x01") + TABLE),
+        jpeg(before=JFIF.replace(b"\x01\x01", b"\x03\x01") + JFIF + TABLE),
+        jpeg(before=TABLE + frame(rows=4000, columns=4000, components=3)),
+        jpeg(before=TABLE + frame()),
+        jpeg(before=TABLE + frame(code=0xC0)),
     ],
     ids=[
         "nothing",
@@ -42,6 +49,10 @@ def test_the_frame_header_is_found_behind_tables(code):
         "no table",
         "no marker",
         "JFIF of another version",
+        "JFIF of two versions",
+        "a frame before the frame",
+        "the frame twice",
+        "a frame of another process",
     ],
 )
 def test_without_frame_header_there_is_none(encapsulated):

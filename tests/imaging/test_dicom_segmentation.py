@@ -88,6 +88,23 @@ def test_one_object_a_vertebra_is_put_together(tmp_path):
     assert (read(tmp_path, *single).codes == EXPECTED).all()
 
 
+def test_an_object_without_pixels_of_the_vertebrae_it_describes_is_about_something_else(tmp_path):
+    dataset = written((LABELS == 1).astype(np.uint8), {1: CODED[1]})
+    dataset.SharedFunctionalGroupsSequence[0].SegmentIdentificationSequence[0].ReferencedSegmentNumber = 2
+    assert read(tmp_path / "no frame", dataset) is None
+    empty = written()
+    empty.PixelData = bytes(len(empty.PixelData))
+    assert read(tmp_path / "empty frames", empty) is None
+
+
+def test_a_vertebra_without_pixels_may_come_from_another_object(tmp_path):
+    described_only = written((LABELS == 1).astype(np.uint8), CODED)
+    numbered = {number - 1: CODED[number] for number in (2, 3, 4)}
+    others = written(np.where(LABELS > 1, LABELS - 1, 0).astype(np.uint8), numbered)
+    others.SOPInstanceUID = others.file_meta.MediaStorageSOPInstanceUID = f"{STUDY_UID}.2.2"
+    assert (read(tmp_path, described_only, others).codes == EXPECTED).all()
+
+
 def refused(folder, *objects: Dataset, volume=CT) -> str:
     with pytest.raises(Excluded) as caught:
         read(folder, *objects, volume=volume)

@@ -96,6 +96,39 @@ def test_names_that_contradict_anatomy_are_uncertain(numbers, doubt):
     assert doubt in spine.detail
 
 
+def test_two_bodies_at_the_usual_distance_are_certain():
+    spine = spine_of(vertebra_labels({"L3": 29, "L2": 30}))
+    assert [vertebra.level for vertebra in spine.vertebrae] == ["L2", "L3"]
+    assert spine.certainty is LevelCertainty.CERTAIN
+
+
+@pytest.mark.parametrize(
+    "numbers", [{"L4": 28, "L1": 29}, {"L4": 28, "L2": 29}], ids=["two bodies between", "one body between"]
+)
+def test_two_bodies_that_cannot_be_neighbours_are_uncertain(numbers):
+    spine = spine_of(vertebra_labels(numbers))
+    assert [vertebra.level for vertebra in spine.vertebrae] == ["L3", "L4"]
+    assert spine.certainty is LevelCertainty.UNCERTAIN
+    assert "distances uneven" in spine.detail
+
+
+def test_two_bodies_in_exchanged_places_are_uncertain():
+    spine = spine_of(vertebra_labels({"L4": 30, "L3": 28}))
+    assert spine.certainty is LevelCertainty.UNCERTAIN
+    assert "levels out of order" in spine.detail
+
+
+def test_two_labels_of_one_name_are_refused():
+    with pytest.raises(Excluded, match="several labels named L4$") as caught:
+        spine_of(names=NAMES | {29: "vertebrae_L4"})
+    assert caught.value.reason is Exclusion.LABEL_MAP_UNUSABLE
+
+
+@pytest.mark.parametrize("number", [0, -3, 32, 10**9])
+def test_a_name_of_a_number_that_no_label_has_counts_for_nothing(number):
+    assert levels_and_places(spine_of(names=NAMES | {number: "vertebrae_L4"})) == APPROXIMATELY_THE_SAME
+
+
 def test_a_name_given_to_two_bodies_is_uncertain():
     labels = np.where(LABELS == 31, 28, LABELS)
     spine = spine_of(labels)

@@ -1,4 +1,5 @@
 import gzip
+import struct
 from pathlib import Path
 
 import numpy as np
@@ -32,6 +33,10 @@ def test_gzip_and_floating_labels_read_the_same(tmp_path):
     assert image.names == {}
 
 
+def begins_at(content: bytes, offset: float) -> bytes:
+    return content[:108] + struct.pack("<f", offset) + content[112:]
+
+
 @pytest.mark.parametrize(
     ("content", "detail"),
     [
@@ -41,6 +46,10 @@ def test_gzip_and_floating_labels_read_the_same(tmp_path):
         (gzip.compress(nifti(LABELS, RAS), mtime=0)[:-20], "cannot be read"),
         (nifti(LABELS.astype("f4") + np.float32(0.5), RAS), "fractions"),
         (nifti(LABELS.astype("i2") - np.int16(1), RAS), "no labels"),
+        (begins_at(nifti(LABELS, RAS), 351.0), "voxels at byte 351"),
+        (begins_at(nifti(LABELS, RAS), 0.0), "voxels at byte 0"),
+        (begins_at(nifti(LABELS, RAS), float("nan")), "voxels at byte nan"),
+        (begins_at(nifti(LABELS, RAS), float("inf")), "voxels at byte inf"),
         (nifti(LABELS, RAS, sform=0), "where in the patient"),
         (nifti(LABELS, RAS * [[0], [1], [1], [1]]), "impossible geometry"),
     ],
