@@ -4,12 +4,13 @@ import logging
 import signal
 import ssl
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
 
 import dask
 from distributed import Client, LocalCluster, WorkerPlugin
+from distributed.comm.core import CommClosedError
 from distributed.security import Security
 
 from screening.config import SweepSettings
@@ -19,6 +20,7 @@ from screening.streaming import Here, Workers
 _CONNECT_S: Final = 30
 # A task is given up when so many workers have died of it, and one more: three strikes.
 _ALLOWED_FAILURES: Final = 2
+_PREPARATIONS: Final = 3
 # A worker keeps nothing between studies, so there is nothing to write to disk, and pausing it would free nothing.
 _WORKER_CONFIG: Final = {f"distributed.worker.memory.{measure}": False for measure in ("target", "spill", "pause")}
 
@@ -34,14 +36,29 @@ def connected(settings: SweepSettings, plugin: WorkerPlugin) -> Iterator[Workers
     """
     if settings.scheduler is not None:
         with _remote(settings.scheduler, security(settings)) as client:
-            client.register_plugin(plugin)
+            _prepare(client, plugin)
             yield Workers(client, settings.worker_wait_s)
     elif settings.workers == 0:
         yield Here()
     else:
         with local_cluster(_first_workers(settings), settings.memory_limit) as cluster, Client(cluster) as client:
-            client.register_plugin(plugin)
+            _prepare(client, plugin)
             yield Workers(client, settings.worker_wait_s, lambda wanted: _hire(cluster, settings, wanted))
+
+
+def _prepare(client: Client, plugin: WorkerPlugin) -> None:
+    """Prepare every worker; one that dies meanwhile is prepared once its nanny has brought it back.
+
+    Raises:
+        UserError: workers died at every try.
+    """
+    for _ in range(_PREPARATIONS):
+        with suppress(CommClosedError):
+            client.register_plugin(plugin)
+            return
+    raise UserError(
+        "Workers die while they load the network: see their log and the machine's memory, then sweep again."
+    )
 
 
 def _first_workers(settings: SweepSettings) -> int | None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from dicom_files import ct_slice, write
-from distributed import LocalCluster, WorkerPlugin
+from distributed import LocalCluster, Worker, WorkerPlugin
 from distributed.security import Security
 
 from screening.cluster import connected, security
@@ -23,6 +23,20 @@ class NoPlugin(WorkerPlugin):
     """Prepares nothing."""
 
     name = "nothing"
+
+
+class DeadlyOnce(WorkerPlugin):
+    """Ends the first process that it is to prepare."""
+
+    name = "deadly once"
+
+    def __init__(self, witness: Path) -> None:
+        self._witness = witness
+
+    def setup(self, worker: Worker) -> None:
+        if not self._witness.exists():
+            self._witness.touch()
+            os._exit(1)
 
 
 def pid(number: int) -> bytes:
@@ -48,6 +62,17 @@ def test_workers_come_while_tasks_wait_and_no_more_than_allowed() -> None:
         workers.hire(8)
         workers.client.wait_for_workers(2, timeout=240)
         assert len(workers.client.cluster.worker_spec) == 2
+
+
+def test_a_worker_that_dies_while_it_is_prepared_comes_back(tmp_path: Path) -> None:
+    plugin = DeadlyOnce(tmp_path / "died")
+
+    with connected(SweepSettings(workers=1), plugin) as workers:
+        assert isinstance(workers, Workers)
+        workers.client.wait_for_workers(1, timeout=120)
+        assert plugin.name in workers.client.run(lambda dask_worker: list(dask_worker.plugins)).popitem()[1]
+
+    assert (tmp_path / "died").exists()
 
 
 @pytest.fixture(scope="module")
