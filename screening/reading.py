@@ -224,10 +224,19 @@ def read_level(
 def deciding_series(reading: StudyReading) -> SeriesDecision:
     """Return the decision that speaks for the study: of the measured series, else of the one that got furthest.
 
-    `Exclusion` lists reasons in the order of the stages.
+    Contrast may be seen in the header or in the pixels: what was seen of the series tells how far it got. `Exclusion`
+    lists the other reasons in the order of the stages.
     """
     order = {reason: place for place, reason in enumerate(Exclusion)}
-    return max(reading.decisions, key=lambda decision: order[decision.reason] if decision.reason else len(order))
+    return max(
+        reading.decisions,
+        key=lambda decision: (
+            decision.measured is not None,
+            bool(decision.levels),
+            decision.sight is not None,
+            order[decision.reason] if decision.reason else len(order),
+        ),
+    )
 
 
 _OURS: Final = ("screening.", "models.")

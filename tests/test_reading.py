@@ -1,5 +1,7 @@
 import os
+from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import numpy as np
@@ -13,12 +15,21 @@ from screening.archive.header import read_header
 from screening.archive.index import Series, Study, series_of
 from screening.config import PredictionSettings, Settings
 from screening.errors import Excluded, Exclusion
+from screening.imaging.attenuation import TissueAnchors
 from screening.imaging.eligibility import EligibilitySettings
 from screening.imaging.hounsfield import Volume
 from screening.imaging.lumbar import LevelCertainty, LumbarSpine, find_lumbar_spine
 from screening.imaging.series_facts import series_facts
 from screening.prediction.inference import Predictor, SlicePredictions
-from screening.reading import SeriesDecision, StudyReading, deciding_series, failure_of, outcome_of, read_study
+from screening.reading import (
+    SeriesDecision,
+    SeriesSight,
+    StudyReading,
+    deciding_series,
+    failure_of,
+    outcome_of,
+    read_study,
+)
 from screening.store.database import create_schema
 from screening.store.rows import ReadStudy, write_readings
 
@@ -159,6 +170,30 @@ def test_the_reason_that_got_furthest_is_the_study_reason(tmp_path: Path) -> Non
     facts = series_facts(Series("2.25.1", (read_header(found(write(tmp_path, "slice", ct_slice()))),)))
     reading = StudyReading(tuple(SeriesDecision(facts, reason) for reason in reasons))
     assert deciding_series(reading).reason is Exclusion.LEVEL_UNCERTAIN
+
+
+SIGHT = SeriesSight(TissueAnchors(*[None] * len(fields(TissueAnchors))), LevelCertainty.CERTAIN, "levels")
+
+
+@pytest.mark.parametrize(
+    ("further", "other"),
+    [
+        ({"reason": Exclusion.CONTRAST, "sight": SIGHT}, {"reason": Exclusion.NO_PIXELS}),
+        ({"reason": Exclusion.CONTRAST, "sight": SIGHT}, {"reason": Exclusion.NO_LUMBAR}),
+        ({"reason": Exclusion.LEVEL_UNCERTAIN, "sight": SIGHT}, {"reason": Exclusion.CONTRAST, "sight": SIGHT}),
+        ({"reason": Exclusion.NO_PIXELS}, {"reason": Exclusion.CONTRAST}),
+        (
+            {"reason": Exclusion.TOO_FEW_LEVELS, "sight": SIGHT, "levels": ("L1",)},
+            {"reason": Exclusion.LEVEL_UNCERTAIN, "sight": SIGHT},
+        ),
+    ],
+    ids=["contrast seen, no pixels", "contrast seen, no spine", "both seen", "contrast stated", "levels read"],
+)
+def test_what_was_seen_of_a_series_tells_how_far_it_got(tmp_path: Path, further: Any, other: Any) -> None:
+    facts = series_facts(Series("2.25.1", (read_header(found(write(tmp_path, "slice", ct_slice()))),)))
+    decisions = (SeriesDecision(facts, **further), SeriesDecision(facts, **other))
+    assert deciding_series(StudyReading(decisions)) is decisions[0]
+    assert deciding_series(StudyReading(decisions[::-1])) is decisions[0]
 
 
 def test_a_failure_outside_our_modules_is_unknown() -> None:
