@@ -1,7 +1,9 @@
 """Path or study UID -> what was decided about every series of a study, and the facts that it rests on.
 
-An explanation is made of the rows that a sweep writes, so that it says what the books say. It holds no patient's name
-or identifier: columns are taken by name.
+An explanation is made of the rows that a sweep writes, so that it says what the books say. Columns are taken by name:
+of the patient there is the age, no name, identifier or date. UIDs and what the header says of each series (description,
+image type, kernel, modality, what a reason quotes) stand as they were written, and people write names there: who asks
+has the archive, and cannot tell series apart without them.
 """
 
 import json
@@ -45,7 +47,7 @@ VALUE_COLUMNS: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """How a study ended and why; the rows are those of the tables, without identifiers."""
+    """How a study ended and why; the rows are those of the tables, without patient identifiers."""
 
     study_instance_uid: str
     source: str  # where the facts are from
@@ -178,5 +180,5 @@ def _rows(rows: Iterable[Mapping[str, Any]], columns: Sequence[str]) -> tuple[Ro
 
 
 def _columns(row: Mapping[str, Any], columns: Sequence[str]) -> Row:
-    """Keep these columns; one that a row does not fill is NULL in the books."""
+    """Keep these columns; one that a row does not fill, as of a body that was not read, is NULL in the books."""
     return {column: row.get(column) for column in columns}

@@ -1,4 +1,4 @@
-"""`screening explain`: every decision with its facts, from files and from the books, and nobody's name."""
+"""`screening explain`: every decision with its facts, from files and from the books, nothing else of the patient."""
 
 import json
 import shutil
@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
+import duckdb
 import pytest
 from dicom_files import ct_slice, found, write
 from rich.console import Console
@@ -17,10 +18,19 @@ from screening.archive.index import Series, Study, pack, series_of
 from screening.cli import app
 from screening.config import CareGapSettings, Settings
 from screening.errors import UserError
-from screening.explaining import Explanation, Reader, explain_files, explain_study
+from screening.explaining import (
+    OUTCOME_COLUMNS,
+    SERIES_COLUMNS,
+    VALUE_COLUMNS,
+    VERTEBRA_COLUMNS,
+    Explanation,
+    Reader,
+    explain_files,
+    explain_study,
+)
 from screening.imaging.lumbar import find_lumbar_spine
 from screening.reading import outcome_of
-from screening.store.database import DatabaseFolder, open_writer, write_rows
+from screening.store.database import DatabaseFolder, create_schema, open_writer, write_rows
 from screening.store.publish import publish
 from screening.store.rows import ReadStudy, write_readings
 from screening.terminal import show_explanation
@@ -107,14 +117,72 @@ def test_json_holds_the_same(explained: Explanation) -> None:
     assert len(told["vertebrae"]) == len(explained.vertebrae) >= 2
 
 
-def test_no_name_or_identifier_is_told(tmp_path: Path) -> None:
+def told_of(folder: Path, **elements: object) -> str:
+    """All that is told of three slices with these elements."""
     for number in range(1, 4):
-        write(tmp_path, f"{number}", ct_slice(number))
+        write(folder, f"{number}", ct_slice(number, **elements))
+    (explanation,) = explain_files(folder, READER)
+    assert explanation.outcome["status"] == "excluded"
+    return explanation.to_json() + shown(explanation)
 
-    (explanation,) = explain_files(tmp_path, READER)
 
-    assert explanation.outcome["reason"] == "too_few_slices"
-    assert "SECRET" not in explanation.to_json() + shown(explanation)
+KEPT_BACK = {
+    "PatientName": "SECRET^NAME", "PatientID": "SECRET-ID", "OtherPatientIDs": "SECRET", "PatientComments": "SECRET",
+    "IssuerOfPatientID": "SECRET", "AccessionNumber": "SECRET", "StudyID": "SECRET", "StudyDescription": "SECRET",
+    "ProtocolName": "SECRET", "InstitutionName": "SECRET", "StationName": "SECRET", "BodyPartExamined": "SECRET",
+    "ReferringPhysicianName": "SECRET", "OperatorsName": "SECRET", "ImageComments": "SECRET",
+    "ContrastBolusAgent": "SECRET",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("keyword", "value"), KEPT_BACK.items())
+def test_elements_of_the_patient_and_the_study_are_not_told(tmp_path: Path, keyword: str, value: str) -> None:
+    assert "SECRET" not in told_of(tmp_path, **{keyword: value})
+
+
+@pytest.mark.parametrize(("keyword", "day"), [("PatientBirthDate", "19470309"), ("StudyDate", "20170309")])
+def test_dates_are_not_told(tmp_path: Path, keyword: str, day: str) -> None:
+    told = told_of(tmp_path, **{keyword: day})
+    assert day not in told
+    assert f"{day[:4]}-{day[4:6]}-{day[6:]}" not in told
+
+
+TOLD = {
+    "SeriesDescription": "SECRET^NAME", "ConvolutionKernel": "SECRET", "Modality": "SECRET",
+    "ImageType": ["ORIGINAL", "PRIMARY", "AXIAL", "SECRET"],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("keyword", "value"), TOLD.items())
+def test_what_names_the_series_is_told_as_it_was_written(tmp_path: Path, keyword: str, value: object) -> None:
+    assert "SECRET" in told_of(tmp_path, **{keyword: value})
+
+
+@pytest.mark.parametrize("keyword", ["StudyInstanceUID", "SeriesInstanceUID"])
+def test_uids_are_told(tmp_path: Path, keyword: str) -> None:
+    assert "1.2.19470309.1" in told_of(tmp_path, **{keyword: "1.2.19470309.1"})
+
+
+def test_help_says_that_free_text_may_hold_a_name() -> None:
+    text = " ".join(CliRunner().invoke(app, ["explain", "--help"], env={"COLUMNS": "200"}).stdout.split())
+    assert "stand as they were written, and may hold a name" in text
+
+
+@pytest.mark.parametrize(
+    ("table", "columns"),
+    [
+        ("outcome", OUTCOME_COLUMNS),
+        ("series", SERIES_COLUMNS),
+        ("vertebra", VERTEBRA_COLUMNS),
+        ("study_bmd", VALUE_COLUMNS),
+    ],
+)
+def test_every_column_told_is_one_of_the_books(table: str, columns: tuple[str, ...]) -> None:
+    with duckdb.connect() as memory:
+        create_schema(memory)
+        known = {name for (name,) in memory.execute(f"SELECT column_name FROM (DESCRIBE {table})").fetchall()}
+    assert set(columns) <= known
+    assert len(set(columns)) == len(columns)
 
 
 def test_a_single_file_is_explained_too(tmp_path: Path) -> None:

@@ -26,7 +26,9 @@ def explain(
 ) -> None:
     """Say of every series of a study what was decided about it, and on which facts.
 
-    A study of the database is read again where its files can be reached, else told as it was recorded.
+    A study of the database is read again where its files can be reached, else told as it was recorded. Of the patient
+    the age is told, no name, ID or date; but UIDs and the description, image type and kernel of each series stand as
+    they were written, and may hold a name.
     """
     explanations = _explanations(target, database, Settings.load(config))
     if as_json:
