@@ -346,7 +346,7 @@ COMMENT ON COLUMN vertebra.body_depth_mm IS 'Antero-posterior depth of the body 
 COMMENT ON COLUMN vertebra.anterior_height_mm IS 'Height of the body at its front, between the end plates, mm; NULL where not measured.';
 COMMENT ON COLUMN vertebra.middle_height_mm IS 'Height of the body in its middle, mm; NULL where not measured.';
 COMMENT ON COLUMN vertebra.posterior_height_mm IS 'Height of the body at its back, mm; NULL where not measured.';
-COMMENT ON COLUMN vertebra.height_loss IS 'Largest loss of these heights against the neighbours, as share of the height expected, 1; NULL without neighbours.';
+COMMENT ON COLUMN vertebra.height_loss IS 'Largest loss of these heights against the neighbours, as share of the height expected, 1; NULL without neighbours or where a plate does not show.';
 COMMENT ON COLUMN vertebra.metal_mm3 IS 'Volume denser than bone, above 2500 HU around the body or above 1500 HU inside it, mm3: metal or cement; NULL where not looked for.';
 COMMENT ON COLUMN vertebra.dark_share IS 'Share of the inside of the body below -250 HU: streaks of metal, or gas, 1; NULL where not looked for.';
 COMMENT ON COLUMN vertebra.attended_hu IS 'Trabecular attenuation that BMD_CNN attended, HU at 120 kVp equivalent.';
