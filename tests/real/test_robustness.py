@@ -20,7 +20,7 @@ EXPECTED = {
     "a slice twice": {"duplicate_positions"},
     "a slice missing": {"missing_slices"},
     "a slice of another patient": {"mixed_patients"},
-    "a slice of another patient under this name": {"right", "uncertain", "implausible_hu"},
+    "a slice of another patient under this name": {"implausible_hu"},
 }
 
 
