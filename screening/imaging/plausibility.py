@@ -31,7 +31,7 @@ BANDS = 4  # of rows, looked at one by one: a picture that goes astray is right 
 NOISE_HU = 10.0  # mean difference of neighbours that noise alone may make
 # Several strange slices in a row resemble each other, and the first and the last have one neighbour: there one step
 # departs from the steps before and behind it. On nine real CT of 1 to 5 mm, head to pelvis and cut anywhere, it was at
-# most 1.4 times the greater of these (1.6 with slices left out, to 10 mm); 4.5 times and more (3.0 at 10 mm) where one
+# most 1.4 times the greater of these (1.6 with slices left out, to 10 mm); 4.5 times and more (2.9 at 10 mm) where one
 # to ten slices of another patient begin or end.
 MAXIMUM_BREAK = 2.5
 COMPARED_RANGE_HU = (-1024, 400)  # bone and metal count no more than that
