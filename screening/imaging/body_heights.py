@@ -48,9 +48,12 @@ HALF_WIDTH_MM, WIDTH_STEP_MM = 8.0, 2.0  # of the sagittal slab that is averaged
 COLUMN_MM = 1.0  # between columns from front to back
 RIM_MM = 2.0  # cortex in front and behind
 REACH_MM = 8.0  # how far a plate may leave its place on the axis: a body wedged by half, or as deeply biconcave
-SMOOTH_COLUMNS = 1.5
-BEND_HU = 100.0  # lost by moving 1 mm from one column to the next
-MAXIMUM_BEND_STEPS = 3
+ROOM_MM = 4.0  # beyond REACH_MM, for the edge filter
+MIDLINE_MM = 4.0  # to each side of the middle: where front and back of the outline are read
+ON_AXIS_MM = 2.0  # how far a plate may lie on the axis from where it was found there
+SMOOTH_COLUMNS = 1.5  # SD: noise goes, the curve of a plate stays
+BEND_HU = 100.0  # lost by moving 1 mm from one column to the next, against the fall of attenuation at the plate
+MAXIMUM_BEND_STEPS = 3  # a slope of 1.5 mm in 1 mm
 SPANS = ((0.05, 0.22), (0.40, 0.60), (0.78, 0.95))  # shares of the depth, from the front, where heights are read
 
 
@@ -123,7 +126,7 @@ def _heights(smooth: SmoothVolume, column: Column, plates: EndPlates, outline_mm
     front, back = _midline_extent(outline_mm - centre, behind)
     depths = np.arange(front + RIM_MM, back - RIM_MM, COLUMN_MM)
     lower, upper = ((column.points[place] - centre) @ axis for place in (plates.lower, plates.upper))
-    heights = np.arange(lower - REACH_MM - 4.0, upper + REACH_MM + 4.0, STEP_MM)
+    heights = np.arange(lower - REACH_MM - ROOM_MM, upper + REACH_MM + ROOM_MM, STEP_MM)
     picture = _sagittal(smooth, centre, axis, behind, heights, depths)
     above = heights[_plate(picture, heights - upper, depths)]
     below = heights[::-1][_plate(picture[::-1], lower - heights[::-1], depths)]
@@ -142,7 +145,7 @@ def _heights(smooth: SmoothVolume, column: Column, plates: EndPlates, outline_mm
 def _midline_extent(contour: Floats, behind: Floats) -> tuple[float, float]:
     """Front and back of the contour near its middle, mm along `behind`."""
     middle = (contour[:, 0].max() + contour[:, 0].min()) / 2
-    near = contour[np.abs(contour[:, 0] - middle) < 4.0] @ behind
+    near = contour[np.abs(contour[:, 0] - middle) < MIDLINE_MM] @ behind
     centre = (near.max() + near.min()) / 2
     return float(near[near < centre].mean()), float(near[near > centre].mean())
 
@@ -166,7 +169,7 @@ def _sagittal(
 def _plate(picture: Floats, beyond_mm: Floats, depths: Floats) -> NDArray[np.intp]:
     """Row of the end plate in every column; `beyond_mm` is each row's distance outwards from the plate on the axis."""
     reward = edge_fall(picture)
-    allowed = np.minimum(2.0 + np.abs(depths), REACH_MM)  # on the axis it is where it was found
+    allowed = np.minimum(ON_AXIS_MM + np.abs(depths), REACH_MM)  # on the axis it is where it was found
     reward[np.abs(beyond_mm)[:, None] > allowed] = -np.inf
     return _smoothest(reward)
 

@@ -24,7 +24,7 @@ from screening.imaging.lumbar import (
     LevelCertainty,
     LumbarSpine,
     Vertebra,
-    _even_pairs,
+    even_pairs,
 )
 from screening.imaging.nifti import LabelImage
 
@@ -257,6 +257,6 @@ def _doubts(labels: LabelMap, vertebrae: tuple[Vertebra, ...], in_pieces: list[s
         f"in pieces: {' '.join(in_pieces)}": bool(in_pieces),
         "levels missing in between": places != list(range(places[0], places[0] - len(places), -1)),
         "levels out of order": heights != sorted(heights, reverse=True),
-        "distances uneven": not all(_even_pairs(vertebrae, SCALE_OF_ADULTS)),
+        "distances uneven": not all(even_pairs(vertebrae, SCALE_OF_ADULTS)),
     }
     return [doubt for doubt, holds in doubts.items() if holds]

@@ -138,7 +138,7 @@ def _vertebra(
 
 def _without_uneven_ends(vertebrae: tuple[Vertebra, ...], scale: float) -> tuple[Vertebra, ...]:
     """Leave out end bodies at an impossible distance: cut by the edge without looking it, or part of the sacrum."""
-    even = _even_pairs(vertebrae, scale)
+    even = even_pairs(vertebrae, scale)
     first, last = 0, len(vertebrae)
     while first < last - 1 and not even[first]:
         first += 1
@@ -147,7 +147,7 @@ def _without_uneven_ends(vertebrae: tuple[Vertebra, ...], scale: float) -> tuple
     return vertebrae[first:last]
 
 
-def _even_pairs(vertebrae: tuple[Vertebra, ...], scale: float) -> list[bool]:
+def even_pairs(vertebrae: tuple[Vertebra, ...], scale: float) -> list[bool]:
     """Whether each body lies at a possible distance from the next one below."""
     pairs = list(zip(vertebrae, vertebrae[1:], strict=False))
     ratios = [math.dist(high.centre_mm, low.centre_mm) / BODY_PITCH_MM[high.level] for high, low in pairs]
@@ -168,7 +168,7 @@ def _certainty(levels: LevelPath, vertebrae: tuple[Vertebra, ...]) -> LevelCerta
     ribs, sacrum = levels.rib_margin >= SPEAKING_RIBS, levels.coordinate[0] <= TOP_OF_SACRUM
     needed = _probability(CERTAIN_MARGIN if ribs else SACRUM_ALONE_MARGIN)
     sure = (ribs or sacrum) and min(vertebra.confidence for vertebra in vertebrae) >= needed
-    even = all(_even_pairs(vertebrae, levels.scale))
+    even = all(even_pairs(vertebrae, levels.scale))
     return LevelCertainty.CERTAIN if sure and even and _holds(levels, gate=0) else LevelCertainty.UNCERTAIN
 
 
