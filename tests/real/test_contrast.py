@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from contrast import Line, Verdict, blood_pool_hu, missed_targets, part_of, report
+from contrast import BY_SCRIPT, Line, Verdict, blood_pool_hu, missed_targets, part_of, report
 
 from screening.imaging.hounsfield import Volume
 from screening.imaging.lumbar import Vertebra
@@ -75,3 +75,7 @@ def test_the_report_counts_by_set_and_names_what_was_not_told():
     assert "| series | unenhanced | 2 | 0 | 1 | 1 | 0 |" in text
     assert "| slices | enhanced | 0 | 0 | 0 | 0 | 1 |" in text
     assert "- series, C: not told (aorta -, kidneys -)" in text
+
+
+def test_slices_that_the_script_judged_say_nothing_of_the_product():
+    assert missed_targets([Line(BY_SCRIPT, "W", True, Verdict.UNENHANCED, "")]) == []
