@@ -6,8 +6,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from types import FrameType
+from typing import Final
 
 from screening.errors import UserError
+
+# `timeout` and service managers signal a program and its group: two signals, one wish.
+_ONE_WISH_S: Final = 1.0
 
 
 class Stopping:
@@ -15,17 +19,24 @@ class Stopping:
 
     def __init__(self, until: datetime | None) -> None:
         self._until = until
-        self.asked = False  # by Ctrl-C or SIGTERM
+        self._asked_at: float | None = None
+
+    @property
+    def asked(self) -> bool:
+        """Whether somebody asked, by Ctrl-C or SIGTERM."""
+        return self._asked_at is not None
 
     def __call__(self) -> bool:
         """Tell whether it is time."""
         return self.asked or (self._until is not None and time.time() >= self._until.timestamp())
 
     def ask(self, number: int, frame: FrameType | None) -> None:
-        """Take the first signal for a wish to stop; the second one ends the program at once."""
-        if self.asked:
+        """Take the first signal for a wish to stop; another one, a second or more later, ends the program at once."""
+        now = time.monotonic()
+        if self._asked_at is None:
+            self._asked_at = now
+        elif now - self._asked_at > _ONE_WISH_S:
             signal.default_int_handler(number, frame)
-        self.asked = True
 
 
 @contextmanager

@@ -1,5 +1,6 @@
 import os
 import signal
+import time
 from datetime import datetime, timedelta
 
 import pytest
@@ -36,10 +37,19 @@ def test_the_hour_stops_a_sweep_and_nobody_asked() -> None:
         assert not early()
 
 
-def test_the_first_signal_is_a_wish_and_the_second_ends_the_program() -> None:
+def test_the_first_signal_is_a_wish_and_a_later_one_ends_the_program(monkeypatch: pytest.MonkeyPatch) -> None:
     with stop_requested(None) as stopping:
         os.kill(os.getpid(), signal.SIGTERM)
         assert stopping()
         assert stopping.asked
+        later = time.monotonic() + 2.0
+        monkeypatch.setattr(time, "monotonic", lambda: later)
         with pytest.raises(KeyboardInterrupt):
             os.kill(os.getpid(), signal.SIGINT)
+
+
+def test_a_signal_to_the_program_and_to_its_group_is_one_wish() -> None:
+    with stop_requested(None) as stopping:
+        os.kill(os.getpid(), signal.SIGTERM)
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert stopping.asked
