@@ -67,8 +67,7 @@ def write_large_archive(archive: Path, *, files: int, seed: int) -> None:
     _make(archive)
     with shown_progress(console) as progress:
         progress("files", 0, files)
-        write_headers_only(archive, files, seed)
-        progress("files", files, files)
+        write_headers_only(archive, files, seed, lambda done: progress("files", done, files))
 
 
 def _make(folder: Path) -> None:

@@ -7,6 +7,7 @@ and takes no space (on file systems that know sparse files).
 
 import hashlib
 import struct
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -48,15 +49,18 @@ class _Pattern:
     year: int
 
 
-def write_headers_only(folder: Path, files: int, seed: int) -> None:
+def write_headers_only(
+    folder: Path, files: int, seed: int, progress: Callable[[int], None] = lambda done: None
+) -> None:
     """Write `files` files in series of 250, one series a study and patient, under year/patient/SE0002.
 
     The headers are those that `write_series` writes for the vendors of the simulated institutions; every
-    SOPInstanceUID is unique, and file k depends on seed and k alone.
+    SOPInstanceUID is unique, and file k depends on seed and k alone. `progress` is called with the files written.
     """
     patterns = _patterns(seed)
     for first in range(0, files, SERIES_FILES):
         _write_series(folder, patterns, seed, first, min(SERIES_FILES, files - first))
+        progress(min(first + SERIES_FILES, files))
 
 
 def _patterns(seed: int) -> tuple[_Pattern, ...]:

@@ -57,3 +57,11 @@ def test_the_same_seed_writes_the_same_files(files: list[FoundFile], tmp_path: P
     names = {path.relative_to(tmp_path).parts for path in again}
     same = [file.path for file in files if file.path.parts[-4:] in names]
     assert [path.read_bytes() for path in again] == [path.read_bytes() for path in same]
+
+
+def test_progress_counts_the_files_written(tmp_path):
+    counts = []
+
+    write_headers_only(tmp_path, 600, 1, counts.append)
+
+    assert counts == [250, 500, 600]
