@@ -21,7 +21,9 @@ HALF_DISC = 0.12  # of the disc-to-disc distance
 CERTAIN_MARGIN = 3.0  # log likelihood: about 20 to 1
 # Spacing names nothing: ribs or sacrum must. Counted from the ribs L1 is L1 by definition; one person in eight has a
 # transitional vertebra at the sacrum (10-15 % of adults), so the sacrum alone must be twice as clear: 400 to 1.
-SPEAKING_RIBS = 0.3  # rib margin; every wrong name seen in development lay below it
+# The ribs by themselves must favour these names by odds of 3 to 2. Among 490 scans of 70 simulated people that had no
+# part in the choice, no wrong name lay above a rib margin of 0.1.
+SPEAKING_RIBS = math.log(1.5)
 SACRUM_ALONE_MARGIN = 2.0 * CERTAIN_MARGIN
 TOP_OF_SACRUM = -0.3  # level coordinate
 # On real spines, whole, cropped and degraded: coherence 0.57-0.79, evidence above -0.03, soft canal above 0.95. Noise,
