@@ -88,9 +88,17 @@ class Bench:
         return self.files_a_study * file_s + self.first_s
 
     @property
-    def studies_an_hour(self) -> float:
-        """Studies an hour of one process, by arithmetic from the sample."""
-        return 3600.0 / self.seconds_a_study
+    def studies_an_hour(self) -> float | None:
+        """Studies an hour of one process, by arithmetic from the sample; None where none was worth decoding."""
+        return 3600.0 / self.seconds_a_study if self.reading[0].count else None
+
+    @property
+    def told_of_studies(self) -> str:
+        """Studies an hour in words."""
+        speed = self.studies_an_hour
+        if speed is None:
+            return "no study of the sample was decoded, so nothing is said of studies an hour: sample more"
+        return f"{speed:,.0f} studies an hour of one process"
 
     @property
     def time_shares(self) -> dict[str, float]:

@@ -63,7 +63,7 @@ def _shares(draw: ImageDraw.ImageDraw, bench: Bench, row: int) -> None:
         start += share
     told = f"{bench.first_s:.2f} s a study at first touch, {bench.again_s:.2f} s with its files in memory"
     last = row + 2 + len(bench.time_shares)
-    _write(draw, last, _MARGIN, f"{told}; {bench.studies_an_hour:,.0f} studies/h in one process")
+    _write(draw, last, _MARGIN, f"{told}; {bench.told_of_studies}")
 
 
 def _bar(draw: ImageDraw.ImageDraw, row: int, start: float, stop: float, colour: tuple[int, int, int]) -> None:

@@ -20,6 +20,8 @@ LOOKED_AT_FILES: Final = 200_000  # enough for the speed of a walk; a hospital's
 FILES_A_STUDY: Final = 10_000  # no study of the sample is larger; bounds the search for studies
 SERIES_FOLDERS: Final = 100  # a folder with more of them holds studies, not the series of one
 SEED: Final = 1
+# What cannot be timed: pipes and devices have no head, and some files break the reader.
+_UNREAD: Final = frozenset({FileProblem.NOT_A_FILE, FileProblem.READER_FAILED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +37,7 @@ class Look:
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """Files whose headers were read, but for those that break the reader, and the studies they belong to."""
+    """Files whose headers were read, but for pipes and those that break the reader, and the studies they belong to."""
 
     files: tuple[FoundFile, ...]
     studies: tuple[Study, ...]
@@ -72,8 +74,8 @@ def sample_of(look: Look, files: int, studies: int, progress: Progress) -> Sampl
     for place in _places(look):
         progress("sample", len(read), max(files, len(read) + 1))
         instances, refused = read_headers(place)
-        deadly = {file.path for file, problem in refused if problem.problem is FileProblem.READER_FAILED}
-        read += [file for file in place if file.path not in deadly]
+        unread = {file.path for file, problem in refused if problem.problem in _UNREAD}
+        read += [file for file in place if file.path not in unread]
         problems.update(str(problem.problem) for _, problem in refused)
         found += studies_of(instances)
         if len(read) >= files and len(found) >= studies:

@@ -17,7 +17,7 @@ from screening.commands.demo import demo
 from screening.commands.explain import explain
 from screening.commands.export import export_app
 from screening.commands.imports import import_app
-from screening.commands.options import ConfigOption, DatabaseOption
+from screening.commands.options import ConfigOption, PublishedOption
 from screening.commands.simulate import simulate
 from screening.commands.sweep import sweep
 from screening.config import Settings
@@ -44,7 +44,7 @@ for command in (sweep, simulate, demo, explain, bench):
 
 @app.command()
 def dashboard(
-    database: DatabaseOption,
+    database: PublishedOption,
     port: Annotated[int, typer.Option(min=1, max=65535, help="Port on this machine.")] = 8501,
 ) -> None:
     """Open the dashboard on this machine (127.0.0.1 only)."""

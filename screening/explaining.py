@@ -104,7 +104,11 @@ def explain_files(path: Path, reader: Reader) -> list[Explanation]:
         reasons = ", ".join(f"{reason} {count}" for reason, count in sorted(problems.items())) or "no file at all"
         raise UserError(f"Found no DICOM image of a study in {path}: {reasons}.")
     left_out = "".join(f", {count} files {reason}" for reason, count in sorted(problems.items()))
-    return [reader.explain(study, f"{len(instances)} files read now{left_out}") for study in _studies(instances)]
+    return [reader.explain(study, f"{_file_count(study)} files read now{left_out}") for study in _studies(instances)]
+
+
+def _file_count(study: Study) -> int:
+    return sum(len(series.instances) for series in study.series)
 
 
 def explain_study(place: DatabaseFolder, study_instance_uid: str, reader: Callable[[], Reader]) -> Explanation:

@@ -115,6 +115,8 @@ def run_sweep(
         stop_requested(until) as stopping,
         connected(settings.sweep, plugin) as workers,
     ):
+        if isinstance(workers, Here):
+            plugin.load()  # what cannot be loaded is told before anything is noted
         night = _begin(connection, place, archives, settings, facts)
         if recompute:
             forget_that_it_was_read(connection, facts.sha256)
@@ -232,8 +234,6 @@ def _outcomes(
     stopping: Callable[[], bool],
 ) -> Iterator[list[_StudyDone]]:
     """Yield what the workers made of the studies, wave by wave."""
-    if isinstance(workers, Here) and pending:
-        plugin.load()
     read = plugin.read if isinstance(workers, Here) else read_study_packed
     settings, sha256 = night.settings, night.facts.sha256
     packed = ((study, packed_series(connection, study.study_instance_uid)) for study in pending)

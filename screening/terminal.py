@@ -28,7 +28,10 @@ def show_sweep(console: Console, result: "SweepResult") -> None:
     table.add_column("counted")
     table.add_column("number", justify="right")
     for name, count in (
-        (f"files found ({'every file' if index.full else 'folders that changed'} looked at)", result.file_found_count),
+        (
+            f"files found ({'every file' if index.full else 'only folders that changed'} looked at)",
+            result.file_found_count,
+        ),
         ("  headers read (new or changed)", result.file_read_count),
         ("  added", index.added_count),
         ("  changed", index.changed_count),
@@ -62,7 +65,7 @@ def _ledger_table(books: Ledger) -> Table:
 
 
 def _ledger_cells(unit: str, side: str, bucket: str, reason: str) -> tuple[str, str, str]:
-    words = _words(bucket, reason)
+    words = "looked at, or in an unchanged folder" if bucket == "looked_at" else _words(bucket, reason)
     return (unit, words, "") if side == "found" else (unit, "", words)
 
 

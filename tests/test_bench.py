@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -51,6 +52,15 @@ def measure(archive: Path, studies: int = 3) -> Bench:
 def test_a_study_costs_its_walk_its_headers_and_its_reading() -> None:
     assert MEASURED.seconds_a_study == pytest.approx(200 * 0.00001 + 200 * 0.0001 + 1.478)
     assert MEASURED.studies_an_hour == pytest.approx(2400.0)
+
+
+def test_nothing_is_said_of_studies_where_none_was_decoded() -> None:
+    undecoded = Stage("decode", "slices", 0, 0.0)
+
+    measured = replace(MEASURED, reading=(undecoded, *MEASURED.reading[1:]), statuses={"excluded": 2})
+
+    assert measured.studies_an_hour is None
+    assert measured.told_of_studies.startswith("no study of the sample was decoded")
 
 
 def test_shares_of_time_are_those_of_one_study() -> None:

@@ -1,3 +1,4 @@
+import os
 from pathlib import Path
 
 from dicom_files import ct_slice, write
@@ -48,3 +49,13 @@ def test_studies_that_lie_in_the_archive_itself_are_found(tmp_path: Path) -> Non
 def test_the_same_archive_gives_the_same_sample(tmp_path: Path) -> None:
     archive = patients(tmp_path, 6, 1)
     assert sampled(archive, files=3, studies=1) == sampled(archive, files=3, studies=1)
+
+
+def test_a_pipe_is_counted_and_not_read(tmp_path: Path) -> None:
+    patients(tmp_path, 1, 1)
+    os.mkfifo(tmp_path / "P0" / "S0" / "pipe")
+
+    sample = sampled(tmp_path, files=10, studies=1)
+
+    assert [file.path.name for file in sample.files] == ["1"]
+    assert sample.problems == {"not_a_file": 1}

@@ -81,7 +81,7 @@ def _show(measured: "Bench") -> None:
     )
     console.print(
         f"A study takes {measured.first_s:.2f} s at first touch and {measured.again_s:.2f} s once its files are in "
-        f"memory; with walk and headers {measured.studies_an_hour:,.0f} studies an hour of one process. This machine "
+        f"memory; with walk and headers: {measured.told_of_studies}. This machine "
         f"has {measured.cores} cores for as many processes; what they gain together was not measured, nor what the "
         "database and the exchange between processes cost.",
         markup=False,

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from screening.commands.options import DatabaseOption
+from screening.commands.options import PublishedOption
 from screening.exchange.pairs_export import FEW_PATIENTS, WITHIN_DAYS, export_pairs
 from screening.progress import shown_progress
 from screening.store.database import DatabaseFolder
@@ -18,7 +18,7 @@ export_app = typer.Typer(help="Hand out what was measured, for other programs.",
 @export_app.command("pairs")
 def export_training_pairs(
     output: Annotated[Path, typer.Argument(help="The .npz file to write.", metavar="OUTPUT.npz")],
-    database: DatabaseOption,
+    database: PublishedOption,
     within_days: Annotated[
         int, typer.Option("--within-days", min=0, help="Most days between a CT and its DXA.")
     ] = WITHIN_DAYS,

@@ -8,6 +8,7 @@ import typer
 from screening.config import Settings
 
 DatabaseOption = Annotated[Path, typer.Option("--database", help="Folder of the database; made if missing.")]
+PublishedOption = Annotated[Path, typer.Option("--database", help="Folder of a database that a sweep has published.")]
 ConfigOption = Annotated[Path | None, typer.Option("--config", help="screening.toml; the defaults if left out.")]
 WorkersOption = Annotated[
     int | None, typer.Option(min=0, help="Worker processes; one a core if left out, 0: none but this one.")
