@@ -1,4 +1,4 @@
-"""The script that kills sweeps would find what one lost; that nothing is lost, tests/test_sweep.py shows for one kill."""
+"""The script that kills sweeps would find what one lost; that none is lost, tests/test_sweep.py shows for one kill."""
 
 from collections import Counter
 
