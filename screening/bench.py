@@ -244,7 +244,7 @@ def _timed(study: Study, localizer: Localizer, predictor: Predictor, settings: S
     slices = sum(_decoded(series) for series in _looked_into(study, again, settings))
     return _StudyTimes(
         status=_status(again),
-        file_count=sum(len(series.instances) for series in study.series),
+        file_count=study.instance_count,
         first_s=first.read_seconds,
         again_s=again.read_seconds,
         decoded_slices=slices,

@@ -17,7 +17,7 @@ from typing import Any, Final
 import duckdb
 
 from screening.archive.header import FoundFile, NotIndexed, read_header
-from screening.archive.index import Instance, Series, Study, age_at_study_years, series_of, unpack_study
+from screening.archive.index import Instance, Study, age_at_study_years, studies_of, unpack_study
 from screening.config import Settings
 from screening.errors import UserError
 from screening.imaging.lumbar import Localizer
@@ -104,11 +104,9 @@ def explain_files(path: Path, reader: Reader) -> list[Explanation]:
         reasons = ", ".join(f"{reason} {count}" for reason, count in sorted(problems.items())) or "no file at all"
         raise UserError(f"Found no DICOM image of a study in {path}: {reasons}.")
     left_out = "".join(f", {count} files {reason}" for reason, count in sorted(problems.items()))
-    return [reader.explain(study, f"{_file_count(study)} files read now{left_out}") for study in _studies(instances)]
-
-
-def _file_count(study: Study) -> int:
-    return sum(len(series.instances) for series in study.series)
+    return [
+        reader.explain(study, f"{study.instance_count} files read now{left_out}") for study in studies_of(instances)
+    ]
 
 
 def explain_study(place: DatabaseFolder, study_instance_uid: str, reader: Callable[[], Reader]) -> Explanation:
@@ -141,13 +139,6 @@ def _headers(files: Iterable[FoundFile]) -> tuple[list[Instance], Counter[str]]:
         except NotIndexed as problem:
             problems[str(problem.problem)] += 1
     return instances, problems
-
-
-def _studies(instances: Iterable[Instance]) -> list[Study]:
-    members: dict[str, list[Series]] = {}
-    for (study, _), series in sorted(series_of(instances).items()):
-        members.setdefault(study, []).append(series)
-    return [Study(study, tuple(series)) for study, series in members.items()]
 
 
 def _at_hand(study: Study) -> bool:

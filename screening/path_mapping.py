@@ -10,8 +10,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from screening.archive.folder import below, found_file
-from screening.archive.header_reader import ListedFiles, read_headers
-from screening.archive.index import Series, Study, indexed_series, series_of
+from screening.archive.header_reader import ListedFiles, packed_headers, read_headers
+from screening.archive.index import Series, Study
 
 
 def index_headers_elsewhere(packed: bytes, path_mapping: Mapping[str, str]) -> bytes:
@@ -26,12 +26,14 @@ def index_headers_elsewhere(packed: bytes, path_mapping: Mapping[str, str]) -> b
     folder_there = {Path(here): Path(there) for there, here in folder_here.items()}
     files = [found_file(folder_here[folder], file) for folder, names in listed for file in names]
     instances, problems = read_headers(files)
-    named = [replace(one, path=folder_there[one.path.parent] / one.path.name) for one in instances]
-    series = tuple(indexed_series(*key, whole.instances) for key, whole in series_of(named).items())
-    unread = tuple(
-        (replace(file, path=folder_there[file.path.parent] / file.path.name), problem) for file, problem in problems
+
+    def there(path: Path) -> Path:
+        return folder_there[path.parent] / path.name
+
+    return packed_headers(
+        [replace(one, path=there(one.path)) for one in instances],
+        [(replace(file, path=there(file.path)), problem) for file, problem in problems],
     )
-    return pickle.dumps((series, unread))
 
 
 def mapped(path: str, path_mapping: Mapping[str, str]) -> str:

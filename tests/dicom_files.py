@@ -64,6 +64,19 @@ def write(folder: Path, name: str, dataset: Dataset) -> Path:
     return path
 
 
+def add_quick_files(folder: Path, studies: int) -> Path:
+    """Add studies of a single slice, which are read in no time, and files that are no DICOM.
+
+    UIDs come after those of simulated patients.
+    """
+    for number in range(studies):
+        study = f"2.25.77{number:02}"
+        write(folder, f"single/{number}", ct_slice(StudyInstanceUID=study, SeriesInstanceUID=f"{study}.1"))
+    (folder / "notes.txt").write_text("no DICOM " * 40)
+    (folder / "empty").touch()
+    return folder
+
+
 def found(path: Path) -> FoundFile:
     """Describe a file as the walk would."""
     status = path.stat()

@@ -12,7 +12,7 @@ from typing import Any
 
 import duckdb
 import pytest
-from dicom_files import ct_slice, write
+from dicom_files import add_quick_files, ct_slice, write
 
 from screening.config import Settings, SweepSettings
 from screening.errors import UserError
@@ -45,17 +45,7 @@ def archive(simulated: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Simulated patients, studies of a single slice, and files that are no DICOM."""
     folder = tmp_path_factory.mktemp("archive") / "all"
     shutil.copytree(simulated / "archive", folder)
-    return single_slices(folder)
-
-
-def single_slices(folder: Path) -> Path:
-    """Add studies that are read in no time; their UIDs come after those of the simulated patients."""
-    for number in range(SINGLE_SLICES):
-        study = f"2.25.77{number:02}"
-        write(folder, f"single/{number}", ct_slice(StudyInstanceUID=study, SeriesInstanceUID=f"{study}.1"))
-    (folder / "notes.txt").write_text("no DICOM " * 40)
-    (folder / "empty").touch()
-    return folder
+    return add_quick_files(folder, SINGLE_SLICES)
 
 
 @pytest.fixture(scope="module")
@@ -114,7 +104,7 @@ def test_a_second_sweep_reads_nothing_and_adds_nothing(
 
 
 def test_what_changed_is_read_again_and_what_vanished_keeps_its_result(tmp_path: Path) -> None:
-    archive, place = single_slices(tmp_path / "archive"), DatabaseFolder(tmp_path / "db")
+    archive, place = add_quick_files(tmp_path / "archive", SINGLE_SLICES), DatabaseFolder(tmp_path / "db")
     first = sweep(archive, place)
     write(archive, "single/second", ct_slice(2, StudyInstanceUID="2.25.7700", SeriesInstanceUID="2.25.7700.1"))
     (archive / "single" / "1").unlink()
@@ -131,7 +121,7 @@ def test_what_changed_is_read_again_and_what_vanished_keeps_its_result(tmp_path:
 
 
 def test_only_settings_that_decide_the_reading_make_it_read_again(tmp_path: Path) -> None:
-    archive, place = single_slices(tmp_path / "archive"), DatabaseFolder(tmp_path / "db")
+    archive, place = add_quick_files(tmp_path / "archive", SINGLE_SLICES), DatabaseFolder(tmp_path / "db")
     sweep(archive, place)
     wider = Settings.model_validate({"sweep": {"workers": 1}, "care_gap": {"look_back_months": 60}})
     stricter = Settings.model_validate({"sweep": {"workers": 1}, "eligibility": {"minimum_age_years": 21.0}})
@@ -160,7 +150,7 @@ def test_a_study_that_cannot_be_reached_keeps_its_result_and_is_tried_again(tmp_
 
 
 def test_a_moved_archive_is_not_read_again_and_keeps_its_results(tmp_path: Path) -> None:
-    archive, place = single_slices(tmp_path / "archive"), DatabaseFolder(tmp_path / "db")
+    archive, place = add_quick_files(tmp_path / "archive", SINGLE_SLICES), DatabaseFolder(tmp_path / "db")
     sweep(archive, place)
     before = rows(place, "outcome")
     archive.rename(tmp_path / "moved")

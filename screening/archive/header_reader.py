@@ -8,7 +8,7 @@ import os
 import pickle
 import warnings
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -122,9 +122,13 @@ def index_headers(packed: bytes) -> bytes:
         Pickled series and problems, as `screening.store.file_index.HeaderBatch` takes them.
     """
     listed: Sequence[ListedFiles] = pickle.loads(packed)
-    instances, problems = read_headers([found_file(folder, file) for folder, files in listed for file in files])
+    return packed_headers(*read_headers([found_file(folder, file) for folder, files in listed for file in files]))
+
+
+def packed_headers(instances: Iterable[Instance], problems: Iterable[tuple[FoundFile, NotIndexed]]) -> bytes:
+    """Pickle what reading headers gave, the instances packed into series."""
     series = tuple(indexed_series(*key, whole.instances) for key, whole in series_of(instances).items())
-    return pickle.dumps((series, problems))
+    return pickle.dumps((series, tuple(problems)))
 
 
 def read_headers(files: Sequence[FoundFile]) -> tuple[tuple[Instance, ...], tuple[tuple[FoundFile, NotIndexed], ...]]:

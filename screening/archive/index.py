@@ -97,6 +97,11 @@ class Study:
         """The instance whose patient and study facts stand for the study."""
         return self.series[0].first
 
+    @property
+    def instance_count(self) -> int:
+        """Instances of all series."""
+        return sum(len(series.instances) for series in self.series)
+
 
 OLDEST_YEARS: Final = 120.0  # the oldest verified age is 122 years; a birth date beyond is a placeholder
 

@@ -23,9 +23,8 @@ from screening.imaging.plausibility import AIR_RANGE_HU, DENSEST_BONE_HU, refuse
 AIR_HU = -1000
 FLOOR_HU = -1024  # lower end of the 12-bit CT scale; what lies below is padding
 CEILING_HU = np.iinfo(np.int16).max
-FLAT_PX = (
-    5  # a square of one value, so many pixels wide, is never noise; beside a reconstruction circle are larger ones
-)
+# A square of one value, so many pixels wide, is never noise; beside a reconstruction circle are larger ones.
+FLAT_PX = 5
 
 # DICOM PS3.5 A.4 and retired processes of PS3.5-2004; what is in neither set is left to the decoder.
 LOSSY_SYNTAXES = frozenset(

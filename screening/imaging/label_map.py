@@ -232,9 +232,7 @@ def _bone_step_hu(labels: LabelMap, volume: Volume, vertebrae: tuple[Vertebra, .
         box = boxes[code - 1]
         index = np.argwhere(np.ones([edge.stop - edge.start for edge in box], dtype=bool))[::EVERY_VOXEL]
         index += [edge.start for edge in box]
-        at = np.rint(volume.index(labels.patient_mm(index.astype(np.float64)))).astype(int)
-        slices, rows, columns = np.clip(at, 0, np.array(volume.hu.shape) - 1).T
-        hu, here = volume.hu[slices, rows, columns], labels.codes[tuple(index.T)]
+        hu, here = _hu_at(labels, volume, index), labels.codes[tuple(index.T)]
         inside.append(hu[here == code])
         outside.append(hu[here == 0])
     return float(np.median(np.concatenate(inside)) - np.median(np.concatenate(outside)))
@@ -243,9 +241,15 @@ def _bone_step_hu(labels: LabelMap, volume: Volume, vertebrae: tuple[Vertebra, .
 def _bone_hu(labels: LabelMap, volume: Volume) -> float:
     """Mean attenuation under all labels, processes too, whose places tell left from right."""
     index = np.argwhere(labels.codes > 0)[::EVERY_VOXEL]
+    return float(np.clip(_hu_at(labels, volume, index), *BONE_WINDOW_HU).mean())
+
+
+def _hu_at(labels: LabelMap, volume: Volume, index: NDArray[np.int64]) -> NDArray[np.int16]:
+    """HU of the CT's nearest voxels at voxels of the map, index (n, 3)."""
     at = np.rint(volume.index(labels.patient_mm(index.astype(np.float64)))).astype(int)
     slices, rows, columns = np.clip(at, 0, np.array(volume.hu.shape) - 1).T
-    return float(np.clip(volume.hu[slices, rows, columns], *BONE_WINDOW_HU).mean())
+    hu: NDArray[np.int16] = volume.hu[slices, rows, columns]
+    return hu
 
 
 def _doubts(labels: LabelMap, vertebrae: tuple[Vertebra, ...], in_pieces: list[str]) -> list[str]:

@@ -114,7 +114,7 @@ def _study(read: ReadStudy) -> Row:
         "study_description": first.study_description,
         "institution_name": first.institution_name,
         "series_count": len(read.study.series),
-        "instance_count": sum(len(series.instances) for series in read.study.series),
+        "instance_count": read.study.instance_count,
         "fingerprint": read.file_fingerprint,
     }
 

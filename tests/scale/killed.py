@@ -26,7 +26,7 @@ import psutil
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from dicom_files import ct_slice, write  # noqa: E402
+from dicom_files import add_quick_files  # noqa: E402
 
 from screening.simulation.archive_writer import write_archive  # noqa: E402
 from screening.store.database import DatabaseFolder  # noqa: E402
@@ -68,12 +68,7 @@ def write_small_archive(archive: Path, patients: int, seed: int) -> Path:
     archive.mkdir(parents=True)
     if patients:
         write_archive(archive, patients=patients, seed=seed, institution=1, matrix=128)
-    for number in range(SINGLE_SLICES):
-        study = f"2.25.77{number:02}"
-        write(archive, f"single/{number}/1", ct_slice(StudyInstanceUID=study, SeriesInstanceUID=f"{study}.1"))
-    (archive / "notes.txt").write_text("no DICOM " * 40)
-    (archive / "empty").touch()
-    return archive
+    return add_quick_files(archive, SINGLE_SLICES)
 
 
 def disturb(folder: Path, archive: Path, kills: int, seed: int, workers: int) -> int:
