@@ -20,6 +20,9 @@ from screening.errors import UserError
 
 # Files that clients from DuckDB 1.4 on can read (R, DBeaver, older notebooks).
 _STORAGE_VERSION: Final = "v1.4.0"
+# Every column carries a COMMENT with its unit, DICOM tag or definition. Missing is NULL, never NaN: CHECK with BETWEEN
+# refuses NaN, which DuckDB orders above every number. Times are UTC. `bmd` is areal (g/cm2).
+SCHEMA: Final = ("sweeps", "archive", "readings", "records")
 # A view may stand on views named before it.
 VIEWS: Final = (
     "person",
@@ -96,7 +99,7 @@ def _writable(folder: Path) -> bool:
 
 
 def sql(name: str) -> str:
-    """Return the text of a .sql file of this package, e.g. "schema" or "views/flagged"."""
+    """Return the text of a .sql file of this package, e.g. "schema/records" or "views/flagged"."""
     return files("screening.store").joinpath(f"{name}.sql").read_text(encoding="utf-8")
 
 
@@ -216,7 +219,8 @@ def create_schema(connection: duckdb.DuckDBPyConnection) -> None:
     """Create what is missing; idempotent. A view's column takes the comment of the table column of that name."""
     with transaction(connection):
         earlier = _take_outdated(connection)
-        connection.execute(sql("schema"))
+        for tables in SCHEMA:
+            connection.execute(sql(f"schema/{tables}"))
         for table, rows in earlier.items():
             _insert(connection, table, rows)
         for view in VIEWS:

@@ -83,7 +83,7 @@ def test_an_older_database_keeps_its_dxa_and_takes_single_levels(tmp_path: Path)
     place = DatabaseFolder(tmp_path / "db")
     place.create()
     with duckdb.connect(place.working) as older:
-        older.execute(sql("schema").replace("'L1', 'L2', 'L3', 'L4', ", ""))
+        older.execute(sql("schema/records").replace("'L1', 'L2', 'L3', 'L4', ", ""))
         write_rows(older, "dxa", [DXA])
         with pytest.raises(duckdb.ConstraintException):
             write_rows(older, "dxa", [DXA | {"region": "L1"}])
