@@ -38,3 +38,22 @@ COMMENT ON COLUMN rejected_record.row_number IS 'Line of the record in the file,
 COMMENT ON COLUMN rejected_record.reason IS 'Column and rule that refused it.';
 COMMENT ON COLUMN rejected_record.record IS 'The record as JSON, verbatim.';
 COMMENT ON COLUMN rejected_record.rejected_at IS 'When it was refused, UTC.';
+
+CREATE TABLE IF NOT EXISTS patient_context (
+    patient_id             VARCHAR NOT NULL,
+    fact                   VARCHAR NOT NULL CHECK (fact IN ('diagnosis', 'treatment', 'death', 'opt_out')),
+    holds                  BOOLEAN NOT NULL,
+    since_date             DATE,
+    recorded_on            DATE,
+    source_file            VARCHAR NOT NULL,
+    imported_at            TIMESTAMP NOT NULL,
+    PRIMARY KEY (patient_id, fact)
+);
+COMMENT ON TABLE patient_context IS 'What is known of a patient beside images and DXA: one row a fact, as it was recorded last.';
+COMMENT ON COLUMN patient_context.patient_id IS 'The patient, as in table patient.';
+COMMENT ON COLUMN patient_context.fact IS 'diagnosis (osteoporosis is known), treatment (of osteoporosis), death, or opt_out (from this audit).';
+COMMENT ON COLUMN patient_context.holds IS 'Whether the fact holds, by the newest record; at a tie that it holds counts.';
+COMMENT ON COLUMN patient_context.since_date IS 'Since when it holds, or date of death; NULL where not given.';
+COMMENT ON COLUMN patient_context.recorded_on IS 'When the source recorded it; NULL where not given.';
+COMMENT ON COLUMN patient_context.source_file IS 'Name of the imported file.';
+COMMENT ON COLUMN patient_context.imported_at IS 'When it was imported, UTC.';
