@@ -22,6 +22,7 @@ class SeriesFacts:
     series_description: str
     manufacturer: str
     manufacturer_model_name: str
+    station_name: str
     image_type: str  # values joined by a backslash, as in the header
     kvp_kv: float | None
     convolution_kernel: str
@@ -46,6 +47,7 @@ def series_facts(series: Series) -> SeriesFacts:
         series_description=first.series_description,
         manufacturer=first.manufacturer,
         manufacturer_model_name=first.manufacturer_model_name,
+        station_name=first.station_name,
         image_type="\\".join(first.image_type),
         kvp_kv=first.kvp_kv,
         convolution_kernel=first.convolution_kernel,

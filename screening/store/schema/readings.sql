@@ -87,6 +87,8 @@ CREATE TABLE IF NOT EXISTS series (
     PRIMARY KEY (study_instance_uid, series_instance_uid, acquisition),
     CHECK (chosen = (reason IS NULL))
 );
+-- A database made before this column was there gets it here.
+ALTER TABLE series ADD COLUMN IF NOT EXISTS station_name VARCHAR;
 COMMENT ON TABLE series IS 'One row a series of a study that was read, or an acquisition in it: chosen, or the reason why not, and the facts of the decision.';
 COMMENT ON COLUMN series.study_instance_uid IS 'StudyInstanceUID (0020,000D).';
 COMMENT ON COLUMN series.series_instance_uid IS 'SeriesInstanceUID (0020,000E).';
@@ -95,6 +97,7 @@ COMMENT ON COLUMN series.modality IS 'Modality (0008,0060).';
 COMMENT ON COLUMN series.series_description IS 'SeriesDescription (0008,103E), empty where absent.';
 COMMENT ON COLUMN series.manufacturer IS 'Manufacturer (0008,0070), empty where absent.';
 COMMENT ON COLUMN series.manufacturer_model_name IS 'ManufacturerModelName (0008,1090), empty where absent.';
+COMMENT ON COLUMN series.station_name IS 'StationName (0008,1010), which machine of a model; empty where absent, NULL where read before this was stored.';
 COMMENT ON COLUMN series.image_type IS 'ImageType (0008,0008) of the first instance; NULL where read before this was stored.';
 COMMENT ON COLUMN series.kvp_kv IS 'KVP (0018,0060), kV.';
 COMMENT ON COLUMN series.convolution_kernel IS 'ConvolutionKernel (0018,1210), empty where absent.';
