@@ -22,7 +22,7 @@ from screening.errors import UserError
 _STORAGE_VERSION: Final = "v1.4.0"
 # Every column carries a COMMENT with its unit, DICOM tag or definition. Missing is NULL, never NaN: CHECK with BETWEEN
 # refuses NaN, which DuckDB orders above every number. Times are UTC. `bmd` is areal (g/cm2).
-SCHEMA: Final = ("sweeps", "archive", "readings", "records", "reviews", "flags")
+SCHEMA: Final = ("sweeps", "archive", "readings", "records", "reviews", "flags", "validation")
 # A view may stand on views named before it.
 VIEWS: Final = (
     "person",
@@ -223,6 +223,8 @@ def create_schema(connection: duckdb.DuckDBPyConnection) -> None:
             connection.execute(sql(f"schema/{tables}"))
         for table, rows in earlier.items():
             _insert(connection, table, rows)
+        if "dxa" in earlier:
+            connection.execute(sql("dxa_as_records"))
         for view in VIEWS:
             connection.execute(sql(f"views/{view}"))
         _comment_view_columns(connection)

@@ -13,7 +13,6 @@ from screening.store.database import (
     create_schema,
     fetch_one,
     open_writer,
-    sql,
     transaction,
     write_rows,
 )
@@ -77,23 +76,6 @@ def test_an_older_database_gets_the_column_for_review(connection: duckdb.DuckDBP
     create_schema(connection)
 
     assert connection.execute("SELECT readers_disagree FROM patient_bmd").fetchall() == []
-
-
-def test_an_older_database_keeps_its_dxa_and_takes_single_levels(tmp_path: Path) -> None:
-    place = DatabaseFolder(tmp_path / "db")
-    place.create()
-    with duckdb.connect(place.working) as older:
-        older.execute(sql("schema/records").replace("'L1', 'L2', 'L3', 'L4', ", ""))
-        write_rows(older, "dxa", [DXA])
-        with pytest.raises(duckdb.ConstraintException):
-            write_rows(older, "dxa", [DXA | {"region": "L1"}])
-
-    with open_writer(place) as connection:
-        write_rows(connection, "dxa", [DXA | {"region": "L1"}])
-
-    with open_writer(place) as reopened:
-        rows = reopened.table("dxa").order("region").to_arrow_table().to_pylist()
-    assert rows == [DXA | {"region": "L1"}, DXA]
 
 
 OLDER_SERIES = """
