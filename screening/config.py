@@ -21,6 +21,7 @@ from screening.errors import UserError
 from screening.imaging.eligibility import EligibilitySettings
 from screening.imaging.label_map_files import LumbarSettings
 from screening.prediction.tscore import REFERENCES, Reference
+from screening.validation_settings import DriftSettings, ValidationSettings
 
 
 def _known_reference(name: str) -> str:
@@ -144,6 +145,8 @@ class Settings(_Section):
     prediction: PredictionSettings = PredictionSettings()
     care_gap: CareGapSettings = CareGapSettings()
     sweep: SweepSettings = SweepSettings()
+    validation: ValidationSettings = ValidationSettings()
+    drift: DriftSettings = DriftSettings()
 
     @classmethod
     def load(cls, path: Path | None) -> Self:
