@@ -20,6 +20,7 @@ from screening.commands.imports import import_app
 from screening.commands.options import ConfigOption, PublishedOption
 from screening.commands.simulate import simulate
 from screening.commands.sweep import sweep
+from screening.commands.validate import validate
 from screening.config import Settings
 from screening.errors import UserError
 from screening.labels import NOTICE
@@ -38,7 +39,7 @@ app = typer.Typer(
 )
 app.add_typer(import_app, name="import")
 app.add_typer(export_app, name="export")
-for command in (sweep, simulate, demo, explain, bench):
+for command in (sweep, simulate, demo, explain, bench, validate):
     app.command()(command)
 
 

@@ -49,7 +49,7 @@ def pearson(x: Array, y: Array) -> Estimate:
 
 
 def concordance(x: Array, y: Array) -> Estimate:
-    """Lin's concordance correlation, interval on Fisher's scale (Lin, Biometrics 1989;45:255, corrected 2000;56:324)."""
+    """Lin's concordance correlation, Fisher's scale (Lin, Biometrics 1989;45:255, corrected 2000;56:324)."""
     if _flat(x, y, least=4):
         return undefined(len(x), "the concordance correlation needs 4 pairs that are not all alike")
     r = float(np.clip(np.corrcoef(x, y)[0, 1], -1.0, 1.0))
