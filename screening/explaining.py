@@ -16,8 +16,9 @@ from typing import Any, Final
 
 import duckdb
 
-from screening.archive.header import FoundFile, NotIndexed, read_header
-from screening.archive.index import Instance, Study, age_at_study_years, studies_of, unpack_study
+from screening.archive.header import FoundFile
+from screening.archive.header_reader import read_headers
+from screening.archive.index import Study, age_at_study_years, studies_of, unpack_study
 from screening.config import Settings
 from screening.errors import UserError
 from screening.imaging.lumbar import Localizer
@@ -99,7 +100,8 @@ def explain_files(path: Path, reader: Reader) -> list[Explanation]:
         UserError: no file is part of a study.
     """
     files = [path] if path.is_file() else sorted(file for file in path.rglob("*") if file.is_file())
-    instances, problems = _headers(_found(file) for file in files)
+    instances, not_indexed = read_headers([_found(file) for file in files])
+    problems = Counter(str(problem.problem) for _, problem in not_indexed)
     if not instances:
         reasons = ", ".join(f"{reason} {count}" for reason, count in sorted(problems.items())) or "no file at all"
         raise UserError(f"Found no DICOM image of a study in {path}: {reasons}.")
@@ -128,17 +130,6 @@ def explain_study(place: DatabaseFolder, study_instance_uid: str, reader: Callab
 def _found(path: Path) -> FoundFile:
     status = path.stat()
     return FoundFile(path, status.st_size, status.st_mtime_ns)
-
-
-def _headers(files: Iterable[FoundFile]) -> tuple[list[Instance], Counter[str]]:
-    """Read the headers; what is no part of a study is counted by reason."""
-    instances, problems = [], Counter[str]()
-    for file in files:
-        try:
-            instances.append(read_header(file))
-        except NotIndexed as problem:
-            problems[str(problem.problem)] += 1
-    return instances, problems
 
 
 def _at_hand(study: Study) -> bool:

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Final
 
 import duckdb
-from distributed import Client
 
 from screening.archive.folder import (
     Gone,
@@ -69,7 +68,7 @@ class IndexedArchives:
 
 def update_index(
     connection: duckdb.DuckDBPyConnection,
-    workers: Workers | Client | Here,
+    workers: Workers | Here,
     archives: Sequence[Path],
     settings: Settings,
     progress: Progress,
@@ -117,9 +116,7 @@ class _Update:
         self._gained: Counter[SeriesKey] = Counter()
         self._count: Counter[str] = Counter()
 
-    def read(
-        self, workers: Workers | Client | Here, looks: Iterator[Look], settings: SweepSettings, progress: Progress
-    ) -> None:
+    def read(self, workers: Workers | Here, looks: Iterator[Look], settings: SweepSettings, progress: Progress) -> None:
         """Read the headers of what is new or changed and store them; a batch that was lost is read file by file."""
         progress("headers", 0, 0)
         listed: Iterable[ListedFiles] = self._to_read(looks)

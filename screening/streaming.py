@@ -47,7 +47,7 @@ class Done(Generic[Item]):
 
 
 def stream(
-    workers: Workers | Client | Here,
+    workers: Workers | Here,
     function: Callable[..., bytes],
     items: Iterator[Task[Item]],
     *,
@@ -66,7 +66,7 @@ def stream(
     if isinstance(workers, Here):
         yield from _here(function, items, stopping)
         return
-    flight: _Flight[Item] = _Flight(workers if isinstance(workers, Workers) else Workers(workers), function, items)
+    flight: _Flight[Item] = _Flight(workers, function, items)
     while flight.start(stopping):
         ended = list(flight.ended(deadline_s))
         if ended:

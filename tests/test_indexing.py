@@ -18,6 +18,7 @@ from screening.indexing import IndexedArchives, update_index
 from screening.store.database import create_schema
 from screening.store.file_index import NOTHING_SETTLES, Settling, forget_files, pending_studies
 from screening.store.ledger import FileLedger, ledger
+from screening.streaming import Workers
 
 SMALL_BATCHES = Settings(sweep=SweepSettings(header_batch=7))
 DAY_NS = 86_400 * 10**9
@@ -75,7 +76,7 @@ def night(client: Client, connection: duckdb.DuckDBPyConnection) -> Night:
         looks = iter(range(10**9))
         return update_index(
             connection,
-            client,
+            Workers(client),
             archives,
             SMALL_BATCHES,
             lambda what, done, total: None,
@@ -312,7 +313,7 @@ def test_after_any_nights_the_index_is_that_of_the_archive(
 
     fresh = duckdb.connect()
     create_schema(fresh)
-    update_index(fresh, client, [archive], SMALL_BATCHES, lambda *_: None, lambda: False, full=True)
+    update_index(fresh, Workers(client), [archive], SMALL_BATCHES, lambda *_: None, lambda: False, full=True)
     assert contents(connection) == contents(fresh)
     assert books(connection, last).adds_up
 

@@ -54,31 +54,33 @@ def results(ended: Iterator[list[Done[str]]]) -> dict[str, bytes | str | None]:
 
 def test_every_task_gives_its_result(client: Client) -> None:
     texts = [str(number) for number in range(20)]
-    assert results(stream(client, echo, tasks(*texts), deadline_s=60)) == {text: text.encode() for text in texts}
+    assert results(stream(Workers(client), echo, tasks(*texts), deadline_s=60)) == {
+        text: text.encode() for text in texts
+    }
 
 
 def test_a_task_that_kills_its_worker_loses_only_itself(client: Client) -> None:
-    ended = results(stream(client, die_if_poisoned, tasks("a", "b", "poison", "c", "d", "e"), deadline_s=60))
+    ended = results(stream(Workers(client), die_if_poisoned, tasks("a", "b", "poison", "c", "d", "e"), deadline_s=60))
     assert ended == {"a": b"a", "b": b"b", "poison": "KilledWorker", "c": b"c", "d": b"d", "e": b"e"}
 
 
 def test_a_task_that_hangs_is_given_up_and_the_others_go_on(client: Client) -> None:
     started = time.monotonic()
-    ended = results(stream(client, hang_if_slow, tasks("a", "slow", "b", "c"), deadline_s=5))
+    ended = results(stream(Workers(client), hang_if_slow, tasks("a", "slow", "b", "c"), deadline_s=5))
     assert ended == {"a": b"a", "slow": "DeadlineExceeded", "b": b"b", "c": b"c"}
     assert time.monotonic() - started < 60
 
 
 def test_the_deadline_is_that_of_a_task_and_not_of_its_queue(client: Client) -> None:
     texts = "abcdefghijklmnop"  # 8 s on two workers, and a busy machine may take a second or two more for one
-    assert results(stream(client, take_a_second, tasks(*texts), deadline_s=6)) == {
+    assert results(stream(Workers(client), take_a_second, tasks(*texts), deadline_s=6)) == {
         text: text.encode() for text in texts
     }
 
 
 def test_a_wish_to_stop_ends_what_is_in_flight_and_starts_nothing(client: Client) -> None:
     done: list[str] = []
-    stopped = stream(client, echo, tasks(*"abcdefghij"), deadline_s=60, stopping=lambda: bool(done))
+    stopped = stream(Workers(client), echo, tasks(*"abcdefghij"), deadline_s=60, stopping=lambda: bool(done))
     for wave in stopped:
         done.extend(ended.item for ended in wave)
     assert 1 <= len(done) < 10
@@ -86,7 +88,7 @@ def test_a_wish_to_stop_ends_what_is_in_flight_and_starts_nothing(client: Client
 
 def test_a_bug_in_a_task_is_a_bug(client: Client) -> None:
     with pytest.raises(ZeroDivisionError):
-        results(stream(client, fail, tasks("a"), deadline_s=60))
+        results(stream(Workers(client), fail, tasks("a"), deadline_s=60))
 
 
 def test_without_a_cluster_tasks_run_here_one_after_the_other() -> None:

@@ -37,7 +37,7 @@ from screening.indexing import IndexedArchives, update_index
 from screening.store.database import create_schema
 from screening.store.file_index import NOTHING_SETTLES, HeaderBatch, add_headers
 from screening.store.ledger import ledger
-from screening.streaming import Here
+from screening.streaming import Here, Workers
 
 ROUNDS = 5
 BATCH_FILES = 4000
@@ -150,7 +150,7 @@ def index_here(connection: duckdb.DuckDBPyConnection, packed: bytes) -> None:
 
 
 def index(
-    connection: duckdb.DuckDBPyConnection, workers: Client | Here, archive: Path, *, full: bool
+    connection: duckdb.DuckDBPyConnection, workers: Workers | Here, archive: Path, *, full: bool
 ) -> IndexedArchives:
     return update_index(
         connection, workers, [archive], SETTINGS, lambda what, done, total: None, lambda: False, full=full
@@ -231,7 +231,7 @@ def measure_workers(arguments: argparse.Namespace) -> bool:
 
 def first_index(client: Client, archive: Path) -> None:
     with tempfile.TemporaryDirectory() as folder, opened(Path(folder)) as connection:
-        index(connection, client, archive, full=True)
+        index(connection, Workers(client), archive, full=True)
 
 
 def measure_growth(arguments: argparse.Namespace) -> bool:
@@ -239,7 +239,7 @@ def measure_growth(arguments: argparse.Namespace) -> bool:
     with opened(arguments.database) as connection, elsewhere(1) as client, watched(client) as memory:
         for name, full in (("first", True), ("second, directory pass", False), ("third, full pass", True)):
             started = time.perf_counter(), time.process_time()
-            found = index(connection, client, arguments.archive, full=full)
+            found = index(connection, Workers(client), arguments.archive, full=full)
             wall, cpu = time.perf_counter() - started[0], time.process_time() - started[1]
             books = ledger(connection, found=found.found_count, unvisited=0, unread=0, settling=NOTHING_SETTLES)
             say(f"{name}: {found.found_count:,} files, {found.read_count:,} read, {wall:.1f} s, CPU {cpu:.1f} s")
