@@ -36,6 +36,11 @@ CRITERIA = {
     "old_enough": "At least {minimum_age_years} years old at the CT",
     "no_dxa_in_look_back": "No central DXA in the {look_back_months} months before {as_of_date}",
     "no_dxa_since_ct": "No central DXA since the CT",
+    "alive": "Not on record as dead",
+    "no_known_osteoporosis": "No diagnosis of osteoporosis on record",
+    "not_treated": "No treatment of osteoporosis on record",
+    "not_opted_out": "Has not opted out",
+    "open": "Not closed by a reviewer",
 }
 
 # Column `reason` of the table vertebra.

@@ -24,7 +24,7 @@ SELECT
 FROM study_bmd
 JOIN model USING (checkpoint_sha256)
 JOIN study USING (study_instance_uid)
-LEFT JOIN reference_scale USING (reference)
+LEFT JOIN reference_scale ON reference_scale.reference = study_bmd.reference
 WHERE model.active AND study_bmd.patient_id = $patient_id
 UNION ALL
 SELECT

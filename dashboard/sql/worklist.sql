@@ -21,7 +21,8 @@ SELECT
     data_kind,
     study_instance_uid
 FROM worklist
-WHERE list_contains($sexes, coalesce(sex, 'unknown'))
+WHERE open
+    AND list_contains($sexes, coalesce(sex, 'unknown'))
     AND floor(age_years) BETWEEN $youngest_years AND $oldest_years
     AND contains(lower(patient_id), lower($search))
 ORDER BY position;

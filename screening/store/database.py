@@ -25,6 +25,8 @@ _STORAGE_VERSION: Final = "v1.4.0"
 SCHEMA: Final = ("sweeps", "archive", "readings", "records", "reviews", "flags", "validation")
 # A view may stand on views named before it.
 VIEWS: Final = (
+    "likely_patient",
+    "measured_study",
     "person",
     "patient_bmd",
     "care_gap",

@@ -110,7 +110,7 @@ def test_flagged_patient_shows_numbers_reasons_and_provenance(published: queries
     assert "BMD_CNN (g/cm²) 0.695 90 % interval 0.585 – 0.805" in text
     assert "T-score −3.20 T ≤ −2.5 (osteoporosis band)" in text
     assert "Why flagged" in text
-    assert text.count(":blue-badge[met]") == 5
+    assert text.count(":blue-badge[met]") == 6
     assert "No DXA on record" in text
     assert "region of interest differ" in text
     assert example.CHECKPOINT in at.dataframe[-1].value.to_string(max_colwidth=200)

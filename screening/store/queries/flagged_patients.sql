@@ -9,4 +9,5 @@ SELECT
     round(t_score, 1) AS "T-score",
     round(osteoporosis_probability, 2) AS "P(T <= -2.5)"
 FROM worklist
+WHERE open
 ORDER BY position;

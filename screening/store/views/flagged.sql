@@ -2,15 +2,23 @@
 -- Patients that meet every criterion of care_gap, most probable first, then oldest. A patient who is not here is
 -- "not flagged", which does not mean normal.
 CREATE OR REPLACE VIEW flagged AS
-SELECT patient_bmd.*, care_gap.last_dxa_date
-FROM patient_bmd
-JOIN care_gap USING (patient_id, study_instance_uid)
-WHERE care_gap.flagged
-ORDER BY patient_bmd.osteoporosis_probability DESC, patient_bmd.age_years DESC, patient_bmd.patient_id;
+SELECT
+    gap.patient_id,
+    gap.identified,
+    gap.identity_conflict,
+    gap.sex,
+    gap.birth_date,
+    measured_study.* EXCLUDE (patient_id),
+    gap.last_dxa_date
+FROM care_gap_among(true) AS gap
+JOIN measured_study USING (study_instance_uid)
+WHERE gap.flagged AND measured_study.band = 'likely'
+ORDER BY measured_study.osteoporosis_probability DESC, measured_study.age_years DESC, gap.patient_id;
 COMMENT ON COLUMN flagged.last_dxa_date IS 'Date of the newest central DXA on record; NULL when there is none.';
 COMMENT ON COLUMN flagged.bmd_cnn IS 'Areal BMD estimated by BMD_CNN: mean of the usable levels L1 to L4, g/cm2. Not a DXA.';
 COMMENT ON COLUMN flagged.attenuation_hu IS 'Mean trabecular attenuation of the used levels, HU as acquired: the transparent comparator.';
 COMMENT ON COLUMN flagged.checkpoint_sha256 IS 'SHA-256 of the checkpoint that estimated bmd_cnn, see table model.';
+COMMENT ON COLUMN flagged.identified IS 'PatientID is known and its studies agree on who it is: true of everybody here.';
 COMMENT ON COLUMN flagged.sex IS 'PatientSex (0010,0040) of the newest study that states it.';
 COMMENT ON COLUMN flagged.birth_date IS 'PatientBirthDate (0010,0030) of the newest study that states it.';
 COMMENT ON COLUMN flagged.identity_conflict IS 'Studies under this PatientID disagree in sex, birth date or issuer.';

@@ -1,53 +1,38 @@
 -- What is each patient's latest BMD_CNN?
 -- The newest measured study of each patient, read by the active checkpoint, with the nearest thing to a verdict that
 -- this software gives: a number, its interval, and the band it falls in. Not a DXA.
-CREATE OR REPLACE VIEW patient_bmd AS
-WITH ranked AS (
-    SELECT
-        study_bmd.*,
-        study.study_date,
-        study.age_years,
-        model.data_kind,
-        row_number() OVER (
-            PARTITION BY study_bmd.patient_id
-            ORDER BY study.study_date DESC NULLS LAST, study_bmd.study_instance_uid
-        ) AS newest
+CREATE OR REPLACE MACRO newest_result(likely_only) AS TABLE
+WITH result AS (
+    SELECT study_bmd.patient_id, study_bmd.study_instance_uid, study_bmd.band
     FROM study_bmd
-    JOIN study USING (study_instance_uid)
     JOIN model USING (checkpoint_sha256)
     WHERE model.active
+        AND (NOT likely_only OR study_bmd.patient_id IN (SELECT patient_id FROM likely_patient))
+),
+dated AS (
+    SELECT study_instance_uid, study_date, age_years
+    FROM study
+    WHERE NOT likely_only OR patient_id IN (SELECT patient_id FROM likely_patient)
 )
+SELECT result.patient_id, study_instance_uid, dated.study_date, dated.age_years, result.band
+FROM result
+JOIN dated USING (study_instance_uid)
+QUALIFY row_number() OVER (
+    PARTITION BY result.patient_id ORDER BY dated.study_date DESC NULLS LAST, study_instance_uid
+) = 1;
+
+CREATE OR REPLACE VIEW patient_bmd AS
 SELECT
-    ranked.patient_id,
-    person.identified,
-    person.identity_conflict,
-    person.sex,
-    person.birth_date,
-    ranked.study_instance_uid,
-    ranked.study_date,
-    ranked.age_years,
-    ranked.bmd_cnn,
-    ranked.bmd_low,
-    ranked.bmd_high,
-    ranked.t_score,
-    ranked.yam_percent,
-    ranked.reference,
-    ranked.category,
-    ranked.osteoporosis_probability,
-    ranked.band,
-    ranked.level_count,
-    ranked.levels,
-    ranked.attenuation_hu,
-    ranked.level_certainty,
-    ranked.contrast_enhanced,
-    ranked.readers_disagree,
-    ranked.warnings,
-    ranked.evidence_file,
-    ranked.checkpoint_sha256,
-    ranked.data_kind
-FROM ranked
-JOIN person USING (patient_id)
-WHERE ranked.newest = 1;
+    patient.patient_id,
+    patient.identified,
+    stated.identity_conflict,
+    stated.sex,
+    stated.birth_date,
+    measured_study.* EXCLUDE (patient_id)
+FROM newest_result(false) AS newest
+JOIN measured_study USING (study_instance_uid)
+JOIN patient ON patient.patient_id = newest.patient_id
+JOIN stated_identity(false) AS stated ON stated.patient_id = newest.patient_id;
 COMMENT ON COLUMN patient_bmd.identity_conflict IS 'Studies under this PatientID disagree in sex, birth date or issuer: they may be of different people.';
 COMMENT ON COLUMN patient_bmd.sex IS 'PatientSex (0010,0040) of the newest study that states it.';
 COMMENT ON COLUMN patient_bmd.birth_date IS 'PatientBirthDate (0010,0030) of the newest study that states it.';
