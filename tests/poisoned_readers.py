@@ -1,9 +1,12 @@
-"""Readers that a certain study kills, as a broken pixel stream may kill the codec that decodes it."""
+"""Readers that certain studies end: a broken pixel stream may kill the codec that decodes it, or take all memory."""
 
 import os
 import pickle
+import time
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
+import numpy as np
 from dicom_files import ct_slice, write
 
 import screening.reading
@@ -18,12 +21,27 @@ from screening.reading import outcome_of
 from screening.worker import ReadersPlugin
 
 SLICES = 20
+DEVOURED_BYTES, EATEN_FOR_S = 2 * 2**30, 60.0
+
+
+def die() -> None:
+    """End the process, as a fault in native code does."""
+    os._exit(1)
+
+
+def devour() -> None:
+    """Take memory and keep it."""
+    taken = np.ones(DEVOURED_BYTES, np.uint8)
+    time.sleep(EATEN_FOR_S)
+    del taken
 
 
 class PoisonedReaders(ReadersPlugin):
-    """Decodes every series to one and the same measurable volume, and dies of one study."""
+    """Decodes every series to one and the same measurable volume, but for studies that do something else first."""
 
-    def __init__(self, checkpoint: Path | None, device: str, decoded: Path, poison: str) -> None:
+    def __init__(
+        self, checkpoint: Path | None, device: str, decoded: Path, poison: Mapping[str, Callable[[], None]]
+    ) -> None:
         super().__init__(checkpoint, device)
         self._decoded = decoded
         self._poison = poison
@@ -34,8 +52,7 @@ class PoisonedReaders(ReadersPlugin):
         poison = self._poison
 
         def deadly(series: Series) -> Volume:
-            if series.first.study_instance_uid == poison:
-                os._exit(1)
+            poison.get(series.first.study_instance_uid, lambda: None)()
             return volume
 
         screening.reading.read_volume = deadly

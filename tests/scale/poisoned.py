@@ -15,7 +15,7 @@ from unittest.mock import patch
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from poisoned_readers import PoisonedReaders, decode_a_measurable_series, small_studies  # noqa: E402
+from poisoned_readers import PoisonedReaders, decode_a_measurable_series, die, small_studies  # noqa: E402
 
 from screening.config import Settings, SweepSettings  # noqa: E402
 from screening.simulation.archive_writer import write_archive  # noqa: E402
@@ -38,7 +38,7 @@ def main() -> int:
         write_archive(folder / "simulated", patients=4, seed=1, institution=1, matrix=256)
         decode_a_measurable_series(folder / "simulated" / "archive", folder / "decoded")
         uids = small_studies(folder / "archive", arguments.studies)
-        readers = functools.partial(PoisonedReaders, decoded=folder / "decoded", poison=uids[len(uids) // 3])
+        readers = functools.partial(PoisonedReaders, decoded=folder / "decoded", poison={uids[len(uids) // 3]: die})
         settings = Settings(sweep=SweepSettings(workers=arguments.workers))
         started = time.monotonic()
         with patch("screening.sweep.ReadersPlugin", readers):
