@@ -1,7 +1,7 @@
 """`screening`: the commands put together, one error boundary, exit statuses that mean something.
 
-0 done; 1 expected error, in one line; 2 usage; 3 a bug, with traceback; 4 finished, with more failures than allowed;
-130 broken off by a second Ctrl-C.
+0 done; 1 expected error, in one line; 2 usage; 3 a bug, with traceback; 4 finished, with more failures than allowed
+or an alert of drift; 130 broken off by a second Ctrl-C.
 """
 
 import os
@@ -14,6 +14,7 @@ import typer
 
 from screening.commands.bench import bench
 from screening.commands.demo import demo
+from screening.commands.drift import drift
 from screening.commands.explain import explain
 from screening.commands.export import export_app
 from screening.commands.imports import import_app
@@ -39,7 +40,7 @@ app = typer.Typer(
 )
 app.add_typer(import_app, name="import")
 app.add_typer(export_app, name="export")
-for command in (sweep, simulate, demo, explain, bench, validate):
+for command in (sweep, simulate, demo, explain, bench, validate, drift):
     app.command()(command)
 
 

@@ -170,7 +170,7 @@ def _bands(values: Array, edges: tuple[float, ...], unit: str) -> pd.Series:
     names += [f"{low:g} to {high:g} {unit}" for low, high in zip(edges[:-1], edges[1:], strict=True)]
     names += [f"from {edges[-1]:g} {unit}"]
     places = np.where(np.isnan(values), -1, np.searchsorted(edges, values, side="right").clip(0, len(edges)))
-    return pd.Series(pd.Categorical.from_codes(places.astype(np.int64).tolist(), names))
+    return pd.Series(pd.Categorical.from_codes(places.astype(np.int64), pd.Index(names)))
 
 
 def _floats(values: pd.Series) -> Array:

@@ -51,7 +51,14 @@ class ValidationSettings(BaseModel):
 
 # Shifts below these do not matter. 0.02 g/cm2 is below the least significant change of DXA (0.022-0.031), and takes
 # 8 HU of trabecular bone (0.0025 g/cm2 a HU); 3 HU of soft tissue is less than half of that.
-MATERIAL_SHIFTS: Final = {"air_hu": 5.0, "fat_hu": 3.0, "muscle_hu": 3.0, "l1_hu": 8.0, "bmd_cnn": 0.02}
+MATERIAL_SHIFTS: Final = {
+    "air_hu": 5.0,
+    "fat_hu": 3.0,
+    "muscle_hu": 3.0,
+    "soft_tissue_hu": 3.0,
+    "l1_hu": 8.0,
+    "bmd_cnn": 0.02,
+}
 
 
 class DriftSettings(BaseModel):

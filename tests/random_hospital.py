@@ -130,11 +130,12 @@ def tables(truth: dict[str, Any]) -> dict[str, dict[str, Any]]:
 
 def bmd_columns(truth: dict[str, Any], study: Any, patient: Any, read: Any) -> dict[str, Any]:
     bmd, t = truth["bmd_cnn"][read], truth["t_cnn"][read]
+    chance = 1 / (1 + np.exp(4 * (t + 2.5)))
     return columns(
         len(bmd),
         {"study_instance_uid": study[read], "patient_id": patient[read], "evidence_file": study[read]},
         {"bmd_cnn": bmd, "bmd_low": bmd - 0.1, "bmd_high": bmd + 0.1, "attenuation_hu": truth["hu"][read]},
-        {"t_score": t, "yam_percent": 100 * bmd / MEAN_G_CM2, "osteoporosis_probability": 1 / (1 + np.exp(4 * (t + 2.5)))},
+        {"t_score": t, "yam_percent": 100 * bmd / MEAN_G_CM2, "osteoporosis_probability": chance},
         {"band": np.where(t <= -2.5, "likely", "not_flagged")},
         checkpoint_sha256=SHA, level_count=4, levels=["L1", "L2", "L3", "L4"], reference="hologic_l1_l4_female",
         level_certainty="certain", contrast_enhanced=False, readers_disagree=False, warnings=["none"],

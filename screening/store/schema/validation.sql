@@ -89,7 +89,7 @@ CREATE TABLE IF NOT EXISTS drift_metric (
 COMMENT ON TABLE drift_metric IS 'One row a month, scanner and metric, set against the first months of the same scanner; written anew by screening drift.';
 COMMENT ON COLUMN drift_metric.month IS 'First day of the month of the CT.';
 COMMENT ON COLUMN drift_metric.scanner IS 'Manufacturer, model and institution, as in the view scanner_month.';
-COMMENT ON COLUMN drift_metric.metric IS 'air_hu, fat_hu, muscle_hu, l1_hu (HU), bmd_cnn (g/cm2), or the share of studies (1) that are flag_rate (likely osteoporosis), failed or "excluded: " and the reason.';
+COMMENT ON COLUMN drift_metric.metric IS 'air_hu, fat_hu, muscle_hu, soft_tissue_hu (fat and muscle together), l1_hu (HU), bmd_cnn (g/cm2), or the share of studies (1) that are flag_rate (likely osteoporosis), failed or "excluded: " and the reason.';
 COMMENT ON COLUMN drift_metric.value IS 'Mean or share of the month, in the unit of the metric; means are adjusted for tube voltage, those of bone also for age, sex and contrast.';
 COMMENT ON COLUMN drift_metric.n IS 'Studies that it rests on, count.';
 COMMENT ON COLUMN drift_metric.state IS 'baseline: the scanner is still being learned; too_few studies to judge; stable; alert: the shift is larger than chance and large enough to matter.';
