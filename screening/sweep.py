@@ -129,7 +129,13 @@ def run_sweep(
         state = "stopped" if cut_short or len(statuses) < len(pending) else "completed"
         counts, books = _reconciled(connection, night, indexed, beside, statuses)
         end_sweep(connection, night.sweep_id, state, counts | _index_counts(indexed), books)
-        publish(connection, place, settings.care_gap, keep=settings.sweep.keep_publications)
+        publish(
+            connection,
+            place,
+            settings.care_gap,
+            keep=settings.sweep.keep_publications,
+            window_days=settings.validation.window_days,
+        )
     _log_discrepancies(books)
     return SweepResult(
         sweep_id=night.sweep_id,

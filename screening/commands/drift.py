@@ -41,7 +41,13 @@ def drift(
     settings = Settings.load(config)
     with full_disk_told(place), locked(place), open_writer(place) as connection:
         found = watch_drift(connection, settings.drift)
-        publish(connection, place, settings.care_gap if config else None, keep=settings.sweep.keep_publications)
+        publish(
+            connection,
+            place,
+            settings.care_gap if config else None,
+            keep=settings.sweep.keep_publications,
+            window_days=settings.validation.window_days if config else None,
+        )
     if as_json is not None:
         write_text(as_json, _document(found))
     show_drift(console, found)

@@ -51,7 +51,13 @@ def validate(
     settings = Settings.load(config)
     with full_disk_told(place), locked(place), open_writer(place) as connection:
         report = compare(connection, settings.validation, REFERENCES)
-        publish(connection, place, settings.care_gap if config else None, keep=settings.sweep.keep_publications)
+        publish(
+            connection,
+            place,
+            settings.care_gap if config else None,
+            keep=settings.sweep.keep_publications,
+            window_days=settings.validation.window_days,
+        )
     for path, text in ((as_json, to_json(report)), (as_markdown, to_markdown(report))):
         if path is not None:
             write_text(path, text)

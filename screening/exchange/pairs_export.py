@@ -24,8 +24,9 @@ from screening.imaging.series_facts import acquisition_named
 from screening.log import patient_key, site_key
 from screening.progress import Progress
 from screening.store.database import DatabaseFolder, sql
+from screening.validation_settings import WINDOW_DAYS
 
-WITHIN_DAYS: Final = 180  # the limit of the view validation_pair
+WITHIN_DAYS: Final = WINDOW_DAYS
 # Training fits slope and offset of BMD against attenuation; fewer patients leave the slope to chance.
 FEW_PATIENTS: Final = 100
 

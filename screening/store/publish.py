@@ -7,7 +7,16 @@ from pathlib import Path
 import duckdb
 
 from screening.config import CareGapSettings
-from screening.store.database import UNFINISHED, DatabaseFolder, copy_durably, fetch_one, write_rows
+from screening.store.database import (
+    UNFINISHED,
+    DatabaseFolder,
+    copy_durably,
+    fetch_one,
+    sql,
+    transaction,
+    write_rows,
+)
+from screening.store.reviews import fold_reviews
 
 
 def publish(
@@ -19,13 +28,20 @@ def publish(
 ) -> Path:
     """Publish what has been committed; readers of older copies are not disturbed.
 
+    Decisions of reviewers are taken over first, and who is newly on the list is entered.
+
     Without `care_gap` the limits of the publication before stay in force; without `keep` all publications stay, else
     so many. The copy is complete and on disk before the link moves, so a reader never opens a torn file; whatever ends
     this halfway leaves the link where it was, and the next publication clears away what is left.
     """
     _drop_unfinished(place)
-    number = fetch_one(connection, "SELECT coalesce(max(publication_id), 0) + 1 FROM publication")[0]
-    write_rows(connection, "publication", [_publication(number, care_gap or _limits_in_force(connection))])
+    with transaction(connection):
+        fold_reviews(connection, place)
+        number = fetch_one(connection, "SELECT coalesce(max(publication_id), 0) + 1 FROM publication")[0]
+        publication = _publication(number, care_gap or _limits_in_force(connection))
+    window = {"validation_window_days": _window_in_force(connection) if window_days is None else window_days}
+    write_rows(connection, "publication", [publication | window])
+        connection.execute(sql("queries/enter_new_flags"))
     connection.execute("CHECKPOINT")
     finished = place.publications / f"screening-{number:06}.duckdb"
     copy_durably(place.working, finished)
@@ -40,6 +56,13 @@ def _limits_in_force(connection: duckdb.DuckDBPyConnection) -> CareGapSettings:
         "SELECT look_back_months, minimum_age_years FROM publication ORDER BY publication_id DESC LIMIT 1"
     ).fetchall()
     return CareGapSettings(look_back_months=rows[0][0], minimum_age_years=rows[0][1]) if rows else CareGapSettings()
+
+
+def _window_in_force(connection: duckdb.DuckDBPyConnection) -> int:
+    rows = connection.execute(
+        "SELECT validation_window_days FROM publication ORDER BY publication_id DESC LIMIT 1"
+    ).fetchall()
+    return int(rows[0][0]) if rows else WINDOW_DAYS
 
 
 def _publication(number: int, care_gap: CareGapSettings) -> dict[str, object]:

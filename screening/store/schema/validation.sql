@@ -1,6 +1,6 @@
 -- Whether the numbers can be trusted: written by screening validate, drift, recalibrate and model.
 
--- Databases made before these columns were there get them here.
+-- Databases made before these columns were there get them here; until then the window was 180 days.
 ALTER TABLE publication ADD COLUMN IF NOT EXISTS validation_window_days INTEGER DEFAULT 180;
 COMMENT ON COLUMN publication.validation_window_days IS 'Most days between a CT and the DXA it is held against (view validation_pair), days.';
 ALTER TABLE model ADD COLUMN IF NOT EXISTS reference VARCHAR;
