@@ -17,6 +17,7 @@ from screening.store.database import (
     write_rows,
 )
 from screening.store.reviews import fold_reviews
+from screening.validation_settings import WINDOW_DAYS
 
 
 def publish(
@@ -25,12 +26,14 @@ def publish(
     care_gap: CareGapSettings | None,
     *,
     keep: int | None = None,
+    window_days: int | None = None,
 ) -> Path:
     """Publish what has been committed; readers of older copies are not disturbed.
 
     Decisions of reviewers are taken over first, and who is newly on the list is entered.
 
-    Without `care_gap` the limits of the publication before stay in force; without `keep` all publications stay, else
+    Without `care_gap` the limits of the publication before stay in force, without `window_days` its window between CT
+    and DXA; without `keep` all publications stay, else
     so many. The copy is complete and on disk before the link moves, so a reader never opens a torn file; whatever ends
     this halfway leaves the link where it was, and the next publication clears away what is left.
     """
@@ -39,8 +42,8 @@ def publish(
         fold_reviews(connection, place)
         number = fetch_one(connection, "SELECT coalesce(max(publication_id), 0) + 1 FROM publication")[0]
         publication = _publication(number, care_gap or _limits_in_force(connection))
-    window = {"validation_window_days": _window_in_force(connection) if window_days is None else window_days}
-    write_rows(connection, "publication", [publication | window])
+        window = {"validation_window_days": _window_in_force(connection) if window_days is None else window_days}
+        write_rows(connection, "publication", [publication | window])
         connection.execute(sql("queries/enter_new_flags"))
     connection.execute("CHECKPOINT")
     finished = place.publications / f"screening-{number:06}.duckdb"
