@@ -19,7 +19,7 @@ import pyarrow as pa
 from screening.errors import UserError
 
 # Files that clients from DuckDB 1.4 on can read (R, DBeaver, older notebooks).
-_STORAGE_VERSION: Final = "v1.4.0"
+STORAGE_VERSION: Final = "v1.4.0"
 # Every column carries a COMMENT with its unit, DICOM tag or definition. Missing is NULL, never NaN: CHECK with BETWEEN
 # refuses NaN, which DuckDB orders above every number. Times are UTC. `bmd` is areal (g/cm2).
 SCHEMA: Final = ("sweeps", "archive", "readings", "records", "reviews", "flags", "validation")
@@ -32,6 +32,7 @@ VIEWS: Final = (
     "care_gap",
     "flagged",
     "worklist",
+    "care_gap_month",
     "ct_dxa_pair",
     "validation_pair",
     "study_scanner",
@@ -82,6 +83,16 @@ class DatabaseFolder:
     def evidence(self) -> Path:
         """Pictures of what was read."""
         return self.folder / "evidence"
+
+    @property
+    def reviews(self) -> Path:
+        """Decisions of reviewers, written by whoever reviews while the sweep writes its own file."""
+        return self.folder / "reviews.duckdb"
+
+    @property
+    def reviews_lock(self) -> Path:
+        """Held for the moment in which the file of reviews is open."""
+        return self.folder / "reviews.lock"
 
     def create(self) -> None:
         """Make the folders, closed to other users.
@@ -176,7 +187,7 @@ def open_writer(place: DatabaseFolder) -> Iterator[duckdb.DuckDBPyConnection]:
     if not place.working.exists() and place.published.exists():
         copy_durably(place.published, place.working)  # the working folder was lost; nothing else is
     try:
-        connection = duckdb.connect(place.working, config={"storage_compatibility_version": _STORAGE_VERSION})
+        connection = duckdb.connect(place.working, config={"storage_compatibility_version": STORAGE_VERSION})
     except duckdb.IOException as error:
         if _means_full_disk(error):
             raise
