@@ -1,96 +1,37 @@
 """Who is flagged, criterion by criterion, at the limits."""
 
-import json
-from datetime import date, datetime, timedelta
-from typing import Any
+from collections.abc import Iterator
+from datetime import date, timedelta
 
 import duckdb
 import pytest
+from care_gap_rows import AS_OF, CT, add_dxa, add_fact, add_patient, add_review, new_database, publish_on
 
-from screening.store.database import create_schema, write_rows
+CRITERIA = (
+    "likely_osteoporosis, identified, old_enough, no_dxa_in_look_back, no_dxa_since_ct, alive, no_known_osteoporosis, "
+    "not_treated, not_opted_out, open"
+)
+DAY = timedelta(days=1)
 
-SHA = "a" * 64
-NOW = datetime(2025, 6, 1)
-AS_OF = date(2025, 6, 1)
-CT = date(2025, 3, 1)
+
+@pytest.fixture(scope="module")
+def database() -> duckdb.DuckDBPyConnection:
+    return new_database()
 
 
 @pytest.fixture
-def connection() -> duckdb.DuckDBPyConnection:
-    memory = duckdb.connect()
-    create_schema(memory)
-    model = {"checkpoint_sha256": SHA, "name": "m", "data_kind": "simulated", "metrics": json.dumps({}), "active": True}
-    write_rows(memory, "model", [model | {"registered_at": NOW}])
-    publication = {"publication_id": 1, "published_at": NOW, "as_of_date": AS_OF}
-    write_rows(memory, "publication", [publication | {"look_back_months": 36, "minimum_age_years": 50}])
-    return memory
-
-
-def add_patient(
-    connection: duckdb.DuckDBPyConnection,
-    patient_id: str = "A",
-    *,
-    study: str = "2.25.1",
-    study_date: date | None = CT,
-    age: float | None = 70.0,
-    band: str = "likely",
-    probability: float = 0.8,
-    identified: bool = True,
-    sex: str | None = "F",
-    issuer: str = "",
-) -> None:
-    write_rows(connection, "patient", [{"patient_id": patient_id, "identified": identified}])
-    study_row = {
-        "study_instance_uid": study,
-        "patient_id": patient_id,
-        "study_key": study,
-        "study_date": study_date,
-        "age_years": age,
-        "sex": sex,
-        "birth_date": None,
-        "issuer_of_patient_id": issuer,
-        "accession_number": "",
-        "study_description": "",
-        "institution_name": "",
-        "series_count": 1,
-        "instance_count": 1,
-        "fingerprint": "",
-    }
-    write_rows(connection, "study", [study_row])
-    write_rows(connection, "study_bmd", [study_bmd(patient_id, study, band, probability)])
-
-
-def study_bmd(patient_id: str, study: str, band: str, probability: float) -> dict[str, Any]:
-    return {
-        "study_instance_uid": study,
-        "checkpoint_sha256": SHA,
-        "patient_id": patient_id,
-        "bmd_cnn": 0.7,
-        "bmd_low": 0.6,
-        "bmd_high": 0.8,
-        "level_count": 4,
-        "levels": ["L1", "L2", "L3", "L4"],
-        "attenuation_hu": 60.0,
-        "reference": "hologic_l1_l4_female",
-        "t_score": -3.2,
-        "yam_percent": 67.0,
-        "category": "osteoporosis",
-        "osteoporosis_probability": probability,
-        "band": band,
-        "level_certainty": "certain",
-        "contrast_enhanced": False,
-        "warnings": [],
-        "evidence_file": "x.png",
-    }
-
-
-def add_dxa(connection: duckdb.DuckDBPyConnection, on: date, region: str = "L1-L4") -> None:
-    row = {"patient_id": "A", "dxa_date": on, "region": region, "bmd_dxa": 0.9, "t_score": None, "manufacturer": ""}
-    write_rows(connection, "dxa", [row | {"source_file": "dxa.csv", "imported_at": NOW}])
+def connection(database: duckdb.DuckDBPyConnection) -> Iterator[duckdb.DuckDBPyConnection]:
+    database.begin()
+    yield database
+    database.rollback()
 
 
 def flagged(connection: duckdb.DuckDBPyConnection) -> list[str]:
     return [row[0] for row in connection.execute("SELECT patient_id FROM flagged").fetchall()]
+
+
+def states(connection: duckdb.DuckDBPyConnection) -> list[tuple[str, str, bool, int | None]]:
+    return connection.execute("SELECT patient_id, state, open, last_event_id FROM worklist").fetchall()
 
 
 def test_likely_and_without_dxa_is_flagged(connection: duckdb.DuckDBPyConnection) -> None:
@@ -177,9 +118,9 @@ def test_only_the_newest_study_counts(connection: duckdb.DuckDBPyConnection) -> 
 
 
 def test_most_probable_first_then_oldest(connection: duckdb.DuckDBPyConnection) -> None:
-    add_patient(connection, "A", study="2.25.1", probability=0.6, age=80)
-    add_patient(connection, "B", study="2.25.2", probability=0.9, age=60)
-    add_patient(connection, "C", study="2.25.3", probability=0.9, age=70)
+    add_patient(connection, "A", study="2.25.1", osteoporosis_probability=0.6, age=80)
+    add_patient(connection, "B", study="2.25.2", osteoporosis_probability=0.9, age=60)
+    add_patient(connection, "C", study="2.25.3", osteoporosis_probability=0.9, age=70)
     rows = connection.execute("SELECT patient_id, position FROM worklist").fetchall()
     assert rows == [("C", 1), ("B", 2), ("A", 3)]
 
@@ -188,6 +129,125 @@ def test_results_of_an_inactive_checkpoint_are_not_shown(connection: duckdb.Duck
     add_patient(connection)
     connection.execute("UPDATE model SET active = false")
     assert connection.execute("SELECT count(*) FROM patient_bmd").fetchall() == [(0,)]
+
+
+@pytest.mark.parametrize("fact", ["death", "diagnosis", "treatment", "opt_out"])
+@pytest.mark.parametrize(("holds", "expected"), [(True, []), (False, ["A"])])
+def test_what_else_is_known_keeps_off_the_list_while_it_holds(
+    connection: duckdb.DuckDBPyConnection, fact: str, holds: bool, expected: list[str]
+) -> None:
+    add_patient(connection)
+    add_fact(connection, fact, holds=holds)
+    assert flagged(connection) == expected
+
+
+@pytest.mark.parametrize(
+    ("fact", "criterion"),
+    [
+        ("death", "alive"),
+        ("diagnosis", "no_known_osteoporosis"),
+        ("treatment", "not_treated"),
+        ("opt_out", "not_opted_out"),
+    ],
+)
+def test_a_criterion_is_not_known_until_its_list_was_imported(
+    connection: duckdb.DuckDBPyConnection, fact: str, criterion: str
+) -> None:
+    add_patient(connection, "A", study="2.25.1")
+    add_patient(connection, "B", study="2.25.2")
+    query = f"SELECT {criterion} FROM care_gap ORDER BY patient_id"
+    assert connection.execute(query).fetchall() == [(None,), (None,)]
+    add_fact(connection, fact, patient_id="B")
+    assert connection.execute(query).fetchall() == [(True,), (False,)]
+    assert flagged(connection) == ["A"]
+
+
+def test_an_unknown_age_is_not_known_and_never_flags(connection: duckdb.DuckDBPyConnection) -> None:
+    add_patient(connection, age=None)
+    assert connection.execute("SELECT old_enough, flagged FROM care_gap").fetchall() == [(None, False)]
+
+
+def test_an_undated_ct_is_flagged_only_without_any_dxa(connection: duckdb.DuckDBPyConnection) -> None:
+    add_patient(connection, study_date=None)
+    assert flagged(connection) == ["A"]
+    add_dxa(connection, date(2000, 1, 1))
+    assert flagged(connection) == []
+
+
+def test_every_criterion_is_a_column(connection: duckdb.DuckDBPyConnection) -> None:
+    add_patient(connection)
+    for fact in ("death", "diagnosis", "treatment", "opt_out"):
+        add_fact(connection, fact, holds=False)
+    assert connection.execute(f"SELECT {CRITERIA}, flagged FROM care_gap").fetchall() == [(True,) * 11]
+
+
+@pytest.mark.parametrize(
+    ("action", "state"),
+    [
+        ("order_dxa", "dxa_ordered"),
+        ("already_known", "known"),
+        ("not_evaluable", "not_evaluable"),
+        ("dismiss", "dismissed"),
+    ],
+)
+def test_a_decision_closes_and_stays_on_the_worklist(
+    connection: duckdb.DuckDBPyConnection, action: str, state: str
+) -> None:
+    add_patient(connection)
+    add_review(connection, 1, action)
+    assert flagged(connection) == []
+    assert states(connection) == [("A", state, False, 1)]
+
+
+@pytest.mark.parametrize(
+    ("until", "state", "opened"),
+    [(AS_OF + DAY, "deferred", False), (AS_OF, "open", True), (AS_OF - DAY, "open", True)],
+)
+def test_a_deferred_patient_is_open_again_on_the_day(
+    connection: duckdb.DuckDBPyConnection, until: date, state: str, opened: bool
+) -> None:
+    add_patient(connection)
+    add_review(connection, 1, "defer", until)
+    assert states(connection) == [("A", state, opened, 1)]
+    assert flagged(connection) == ["A"] * opened
+
+
+def test_the_newest_decision_counts(connection: duckdb.DuckDBPyConnection) -> None:
+    add_patient(connection)
+    add_review(connection, 2, "reopen")
+    add_review(connection, 1, "dismiss")
+    assert states(connection) == [("A", "reopened", True, 2)]
+    add_review(connection, 3, "order_dxa")
+    assert flagged(connection) == []
+
+
+def test_a_new_ct_opens_anew(connection: duckdb.DuckDBPyConnection) -> None:
+    add_patient(connection, study="2.25.1", study_date=CT)
+    add_review(connection, 1, "dismiss", study="2.25.1")
+    add_patient(connection, study="2.25.2", study_date=CT + DAY)
+    assert states(connection) == [("A", "open", True, None)]
+
+
+def test_who_waits_for_a_decision_comes_first(connection: duckdb.DuckDBPyConnection) -> None:
+    add_patient(connection, "A", study="2.25.1", osteoporosis_probability=0.9)
+    add_patient(connection, "B", study="2.25.2", osteoporosis_probability=0.6)
+    add_review(connection, 1, "dismiss")
+    assert connection.execute("SELECT patient_id, position FROM worklist").fetchall() == [("B", 1), ("A", 2)]
+
+
+def test_who_had_a_dxa_leaves_the_worklist_whatever_was_decided(connection: duckdb.DuckDBPyConnection) -> None:
+    add_patient(connection)
+    add_review(connection, 1, "order_dxa")
+    add_dxa(connection, AS_OF)
+    assert states(connection) == []
+
+
+def test_the_newest_publication_says_what_today_is(connection: duckdb.DuckDBPyConnection) -> None:
+    add_patient(connection)
+    add_dxa(connection, date(2022, 6, 1))
+    assert flagged(connection) == []
+    publish_on(connection, AS_OF + DAY, number=2)
+    assert flagged(connection) == ["A"]
 
 
 @pytest.mark.parametrize(("days", "pairs"), [(-181, 0), (-180, 1), (180, 1), (181, 0)])
