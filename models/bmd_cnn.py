@@ -48,11 +48,14 @@ class NetworkConfig:
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """Affine from areal attenuation (HU, 120 kVp) to areal BMD (g/cm2)."""
+    """Affine from areal attenuation (HU, 120 kVp) to areal BMD (g/cm2), and a site's monotone bend of it."""
 
     offset_g_cm2: float
     slope_g_cm2_per_hu: float
     version: str
+    knots: tuple[
+        tuple[float, float], ...
+    ] = ()  # areal BMD of the affine, and what a site reads instead; none: the same
 
 
 class Reading(NamedTuple):
@@ -72,7 +75,16 @@ def areal_bmd(reading: Reading, calibration: Calibration) -> tuple[Tensor, Tenso
     The standard deviation is that of attenuation times depth alone, without that of the mineral beyond.
     """
     bmd = calibration.offset_g_cm2 + calibration.slope_g_cm2_per_hu * (reading.areal_hu + reading.beyond_hu)
-    return bmd, calibration.slope_g_cm2_per_hu * (reading.log_variance / 2).exp()
+    sd = calibration.slope_g_cm2_per_hu * (reading.log_variance / 2).exp()
+    return _through(calibration.knots, bmd, sd) if calibration.knots else (bmd, sd)
+
+
+def _through(knots: tuple[tuple[float, float], ...], bmd: Tensor, sd: Tensor) -> tuple[Tensor, Tensor]:
+    """Read through knots: straight between them, and beyond the last as between the last two."""
+    before, after = torch.tensor(knots, dtype=bmd.dtype, device=bmd.device).T.contiguous()
+    slopes = after.diff() / before.diff()
+    part = (torch.searchsorted(before, bmd.contiguous(), right=True) - 1).clamp(0, len(slopes) - 1)
+    return after[part] + slopes[part] * (bmd - before[part]), slopes[part] * sd
 
 
 class BmdCnn(nn.Module):

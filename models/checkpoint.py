@@ -110,7 +110,7 @@ def _document(checkpoint: Checkpoint) -> dict[str, Any]:
     }
     return document | {
         "network": dataclasses.asdict(checkpoint.network),
-        "calibration": dataclasses.asdict(checkpoint.calibration),
+        "calibration": {key: value for key, value in dataclasses.asdict(checkpoint.calibration).items() if value != ()},
         "n_members": len(checkpoint.members),
     }
 
@@ -119,7 +119,7 @@ def _from_document(path: Path, text: str, tensors: dict[str, Tensor]) -> Checkpo
     try:
         document = json.loads(text)
         network = NetworkConfig(**{key: _frozen(value) for key, value in document.pop("network").items()})
-        calibration = Calibration(**document.pop("calibration"))
+        calibration = Calibration(**{key: _frozen(value) for key, value in document.pop("calibration").items()})
         members = tuple(_member(tensors, number) for number in range(document.pop("n_members")))
         return Checkpoint(
             **document, network=network, calibration=calibration, members=members, sha256=file_sha256(path)
@@ -130,7 +130,7 @@ def _from_document(path: Path, text: str, tensors: dict[str, Tensor]) -> Checkpo
 
 def _frozen(value: Any) -> Any:
     """Turn JSON lists back into tuples."""
-    return tuple(value) if isinstance(value, list) else value
+    return tuple(_frozen(one) for one in value) if isinstance(value, list) else value
 
 
 def _member(tensors: dict[str, Tensor], number: int) -> dict[str, Tensor]:

@@ -3,6 +3,7 @@
 import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Protocol
 
@@ -15,6 +16,7 @@ from models.bmd_cnn import Calibration, Reading, areal_bmd, folded, read_togethe
 from models.checkpoint import Checkpoint
 from screening.errors import UserError
 from screening.imaging.model_input import InputSpec
+from screening.prediction.knots import IDENTITY, Knots, composed
 
 BATCH = 8
 """Crops per pass; on a CPU core 4 to 8 are fastest, larger batches no longer fit its cache."""
@@ -41,6 +43,8 @@ class CheckpointFacts:
     input_spec: InputSpec
     interval_half_width_g_cm2: float  # of the 90 % prediction interval of a patient's BMD
     metrics: dict[str, float]
+    reference: str = ""  # what its BMD is measured against, with the scale
+    parent_sha256: str | None = None  # the checkpoint it was recalibrated from
 
 
 class Predictor(Protocol):
@@ -111,25 +115,22 @@ def write_recalibrated(
     output: Path,
     *,
     name: str,
-    offset_g_cm2: float,
-    slope: float,
+    knots: Knots,
     interval_half_width_g_cm2: float,
     metrics: dict[str, float],
     reference: str,
 ) -> CheckpointFacts:
-    """Write a checkpoint that reads `offset + slope * BMD` of the source: same weights, the site's calibration.
+    """Write a checkpoint that reads BMD of the source through knots: same weights, the site's calibration.
+
+    Two knots are a straight line and go into the affine; more bend it. What the source bends already is bent further.
 
     Raises:
-        UserError: the source cannot be read, or the slope is not positive.
+        UserError: the source cannot be read, or the knots do not rise.
     """
-    if not slope > 0:
-        raise UserError(f"the slope of a recalibration must be positive, found {slope:.3f}")
+    if len(knots) < 2 or any(b <= a for side in zip(*knots, strict=True) for a, b in pairwise(side)):
+        raise UserError("the knots of a recalibration must be two or more and must rise on both sides")
     before = _load(source)
-    calibration = Calibration(
-        offset_g_cm2=offset_g_cm2 + slope * before.calibration.offset_g_cm2,
-        slope_g_cm2_per_hu=slope * before.calibration.slope_g_cm2_per_hu,
-        version=f"{before.calibration.version}+{name}",
-    )
+    calibration = _recalibrated(before.calibration, knots, f"{before.calibration.version}+{name}")
     recalibrated = dataclasses.replace(
         before,
         name=name,
@@ -141,6 +142,37 @@ def write_recalibrated(
         training=before.training | {"recalibrated_from": before.sha256},
     )
     return _facts(checkpoints.save(recalibrated, output))
+
+
+def _recalibrated(before: Calibration, knots: Knots, version: str) -> Calibration:
+    if before.knots or len(knots) > 2:
+        bends = composed(before.knots or IDENTITY, knots)
+        return dataclasses.replace(before, knots=bends, version=version)
+    (x0, y0), (x1, y1) = knots
+    slope = (y1 - y0) / (x1 - x0)
+    return Calibration(
+        offset_g_cm2=y0 + slope * (before.offset_g_cm2 - x0),
+        slope_g_cm2_per_hu=slope * before.slope_g_cm2_per_hu,
+        version=version,
+    )
+
+
+def checkpoint_facts(path: Path) -> CheckpointFacts:
+    """Read what a checkpoint file says of itself, and check that it is complete.
+
+    Raises:
+        UserError: it is missing, damaged or no BMD_CNN checkpoint.
+    """
+    return _facts(_load(path))
+
+
+def bundled_checkpoint() -> Path:
+    """Path of the checkpoint that comes with this software.
+
+    Raises:
+        UserError: none does.
+    """
+    return _bundled()
 
 
 def _bundled() -> Path:
@@ -176,6 +208,8 @@ def _facts(checkpoint: Checkpoint) -> CheckpointFacts:
         input_spec=input_spec,
         interval_half_width_g_cm2=checkpoint.interval_half_width_g_cm2,
         metrics=checkpoint.metrics,
+        reference=checkpoint.reference,
+        parent_sha256=checkpoint.training.get("recalibrated_from"),
     )
 
 

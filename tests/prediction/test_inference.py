@@ -9,6 +9,7 @@ from models import checkpoint as checkpoints
 from screening.errors import UserError
 from screening.imaging.model_input import InputSpec, scale_to_120_kv
 from screening.prediction.inference import load_predictor, write_recalibrated
+from screening.prediction.knots import through
 
 REAL = Path(__file__).parents[1] / "data" / "real_vertebrae.npz"
 Y_MM, X_MM = (np.mgrid[0:80, 0:80] - 39.5) * 1.25
@@ -198,8 +199,7 @@ def test_a_recalibrated_checkpoint_reads_the_sites_line_through_the_old_values(p
         checkpoints.bundled(),
         path,
         name="site-2026",
-        offset_g_cm2=0.05,
-        slope=0.9,
+        knots=((0.0, 0.05), (1.0, 0.95)),
         interval_half_width_g_cm2=0.08,
         metrics={"n_patients": 120.0},
         reference="Hologic, site scale",
@@ -213,15 +213,41 @@ def test_a_recalibrated_checkpoint_reads_the_sites_line_through_the_old_values(p
     assert facts.sha256 == checkpoints.file_sha256(path) != predictor.facts.sha256
 
 
-def test_a_recalibration_that_turns_the_order_around_is_refused(tmp_path):
-    with pytest.raises(UserError, match="must be positive"):
-        write_recalibrated(
-            checkpoints.bundled(),
-            tmp_path / "site.safetensors",
-            name="site",
-            offset_g_cm2=2.0,
-            slope=-1.0,
-            interval_half_width_g_cm2=0.1,
-            metrics={},
-            reference="",
-        )
+def written(source, path, knots):
+    return write_recalibrated(
+        source, path, name=path.stem, knots=knots, interval_half_width_g_cm2=0.1, metrics={}, reference="site scale"
+    )
+
+
+BEND = ((0.3, 0.35), (0.7, 0.72), (0.9, 0.85), (1.4, 1.5))
+
+
+def test_a_bent_recalibration_reads_through_its_knots(predictor, tmp_path):
+    crops = np.stack([phantom(hu) for hu in (20.0, 80.0, 140.0, 220.0, 300.0)])
+    path = tmp_path / "bent.safetensors"
+
+    facts = written(checkpoints.bundled(), path, BEND)
+
+    before, after = predictor(crops), load_predictor(path, "cpu")(crops)
+    assert after.bmd_g_cm2 == pytest.approx(through(BEND, before.bmd_g_cm2), abs=1e-5)
+    assert facts.parent_sha256 == predictor.facts.sha256
+    assert facts.reference == "site scale"
+
+
+def test_a_bend_is_bent_further(predictor, tmp_path):
+    crops = np.stack([phantom(hu) for hu in (20.0, 80.0, 140.0, 220.0, 300.0)])
+    again = ((0.2, 0.25), (0.8, 0.78), (1.6, 1.7))
+    written(checkpoints.bundled(), tmp_path / "one.safetensors", BEND)
+    written(tmp_path / "one.safetensors", tmp_path / "two.safetensors", again)
+    written(tmp_path / "two.safetensors", tmp_path / "three.safetensors", ((0.0, 0.1), (1.0, 0.9)))
+
+    read = load_predictor(tmp_path / "three.safetensors", "cpu")(crops).bmd_g_cm2
+
+    expected = 0.1 + 0.8 * through(again, through(BEND, predictor(crops).bmd_g_cm2))
+    assert read == pytest.approx(expected, abs=1e-5)
+
+
+@pytest.mark.parametrize("knots", [((0.0, 2.0), (1.0, 1.0)), ((0.0, 0.0),), ((0.0, 0.0), (1.0, 1.0), (0.9, 1.2))])
+def test_a_recalibration_that_does_not_rise_is_refused(tmp_path, knots):
+    with pytest.raises(UserError, match="must rise"):
+        written(checkpoints.bundled(), tmp_path / "site.safetensors", knots)
