@@ -18,7 +18,9 @@ from screening.commands.drift import drift
 from screening.commands.explain import explain
 from screening.commands.export import export_app
 from screening.commands.imports import import_app
+from screening.commands.model import model_app
 from screening.commands.options import ConfigOption, PublishedOption
+from screening.commands.recalibrate import recalibrate
 from screening.commands.simulate import simulate
 from screening.commands.sweep import sweep
 from screening.commands.validate import validate
@@ -40,7 +42,8 @@ app = typer.Typer(
 )
 app.add_typer(import_app, name="import")
 app.add_typer(export_app, name="export")
-for command in (sweep, simulate, demo, explain, bench, validate, drift):
+app.add_typer(model_app, name="model")
+for command in (sweep, simulate, demo, explain, bench, validate, drift, recalibrate):
     app.command()(command)
 
 

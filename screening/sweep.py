@@ -27,6 +27,7 @@ from screening.store.database import DatabaseFolder, fetch_one, full_disk_told, 
 from screening.store.file_index import PendingStudy, PresentStudies, Settling, packed_series, pending_studies
 from screening.store.folder_index import full_walk_due
 from screening.store.ledger import Ledger, ledger, series_ledger
+from screening.store.models import promoted_checkpoint
 from screening.store.publish import publish
 from screening.store.readings import commit_readings, forget_that_it_was_read
 from screening.store.rows import ReadStudy
@@ -105,9 +106,10 @@ def run_sweep(
         UserError: another sweep holds the database, an archive or the checkpoint cannot be read, the disk is full.
     """
     require_folders(archives)
-    facts = load_predictor(settings.prediction.checkpoint, "cpu").facts
+    checkpoint = settings.prediction.checkpoint or promoted_checkpoint(place)
+    facts = load_predictor(checkpoint, "cpu").facts
     place.create()
-    plugin = ReadersPlugin(settings.prediction.checkpoint, settings.prediction.device)
+    plugin = ReadersPlugin(checkpoint, settings.prediction.device)
     with (
         full_disk_told(place),
         locked(place),

@@ -10,6 +10,7 @@ from screening.config import Settings
 from screening.errors import UserError
 from screening.labels import NOTICE
 from screening.store.database import DatabaseFolder
+from screening.store.models import promoted_checkpoint
 from screening.terminal import console, show_explanation
 
 if TYPE_CHECKING:
@@ -45,7 +46,8 @@ def _explanations(target: str, database: Path | None, settings: Settings) -> "li
     from screening.prediction.inference import load_predictor
 
     def reader() -> Reader:
-        predictor = load_predictor(settings.prediction.checkpoint, settings.prediction.device)
+        promoted = promoted_checkpoint(DatabaseFolder(database)) if database is not None else None
+        predictor = load_predictor(settings.prediction.checkpoint or promoted, settings.prediction.device)
         return Reader(find_lumbar_spine, predictor, settings)
 
     if Path(target).exists():

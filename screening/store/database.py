@@ -94,6 +94,11 @@ class DatabaseFolder:
         """Held for the moment in which the file of reviews is open."""
         return self.folder / "reviews.lock"
 
+    @property
+    def models(self) -> Path:
+        """Checkpoints that were registered here."""
+        return self.folder / "models"
+
     def create(self) -> None:
         """Make the folders, closed to other users.
 

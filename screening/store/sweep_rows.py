@@ -64,6 +64,10 @@ def _register(connection: duckdb.DuckDBPyConnection, facts: "CheckpointFacts") -
             "registered_at": _now(),
         }
         write_rows(connection, "model", [model])
+    connection.execute(
+        "UPDATE model SET reference = ?, parent_sha256 = ? WHERE checkpoint_sha256 = ?",
+        [facts.reference, facts.parent_sha256, facts.sha256],
+    )
 
 
 def end_sweep(

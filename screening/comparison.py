@@ -1,0 +1,78 @@
+"""BMD of two checkpoints and DXA of the same patients -> which of them to sweep with."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Final
+
+import numpy as np
+
+from screening.roc import auc, auc_difference
+from screening.statistics import Array, Estimate, Flags, paired_bootstrap
+from screening.validation import agreement
+
+FEWEST_PAIRS: Final = 20
+SHOWN: Final = ("pearson_r", "mae_g_cm2", "rmse_g_cm2", "bias_g_cm2", "calibration_slope", "auc")
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """Figures of two checkpoints on the same pairs, and of candidate minus current."""
+
+    n: int
+    current: Mapping[str, Estimate]
+    candidate: Mapping[str, Estimate]
+    difference: Mapping[str, Estimate]
+
+    @property
+    def objection(self) -> str | None:
+        """Why the candidate should not be promoted; None where nothing speaks against it.
+
+        It is worse where its error is larger, or its AUC smaller, by more than chance, or both by whatever it be.
+        """
+        if self.n < FEWEST_PAIRS:
+            return f"both have read only {self.n} pairs, too few to compare ({FEWEST_PAIRS})"
+        error, told = self.difference["mae_g_cm2"], self.difference["auc"]
+        if error.low is not None and error.low > 0:
+            return f"its mean absolute error is larger by {error.value:.4f} g/cm2 (at least {error.low:.4f})"
+        if told.high is not None and told.high < 0:
+            return f"its AUC is smaller by {-(told.value or 0):.4f} (at least {-told.high:.4f})"
+        if (error.value or 0) > 0 and (told.value or 0) < 0:
+            return "its mean absolute error is larger and its AUC smaller"
+        return None
+
+    def document(self) -> dict[str, Any]:
+        """All figures as plain values."""
+        sides = {"current": self.current, "candidate": self.candidate, "difference": self.difference}
+        figures = {side: {name: asdict(one) for name, one in found.items()} for side, found in sides.items()}
+        return {"n": self.n, **figures}
+
+
+def compare(current: Array, candidate: Array, bmd_dxa: Array, osteoporosis: Array) -> Comparison:
+    """Compare two checkpoints patient by patient.
+
+    Args:
+        current: (n,) BMD by the checkpoint in use, g/cm2; NaN where it has not read.
+        candidate: likewise by the other.
+        bmd_dxa: (n,) g/cm2; NaN where there is none on the scale.
+        osteoporosis: (n,) 1, 0 or NaN.
+    """
+    read = ~np.isnan(current) & ~np.isnan(candidate)
+    measured, told = read & ~np.isnan(bmd_dxa), read & ~np.isnan(osteoporosis)
+    low = osteoporosis[told] == 1
+    own, other = (np.abs(values - bmd_dxa)[measured] for values in (candidate, current))
+    return Comparison(
+        n=int(read.sum()),
+        current=_figures(current, bmd_dxa, osteoporosis, read),
+        candidate=_figures(candidate, bmd_dxa, osteoporosis, read),
+        difference={
+            "mae_g_cm2": paired_bootstrap(lambda taken: float((own[taken] - other[taken]).mean()), len(own)),
+            "auc": auc_difference(-candidate[told], -current[told], low),
+        },
+    )
+
+
+def _figures(bmd: Array, bmd_dxa: Array, osteoporosis: Array, read: Flags) -> dict[str, Estimate]:
+    measured, told = read & ~np.isnan(bmd_dxa), read & ~np.isnan(osteoporosis)
+    found = agreement(bmd[measured], bmd_dxa[measured])
+    found["auc"] = auc(-bmd[told], osteoporosis[told] == 1)
+    return {name: found[name] for name in SHOWN}
