@@ -20,7 +20,7 @@ from screening.streaming import Here, Workers
 _CONNECT_S: Final = 30
 # A task is given up when so many workers have died of it, and one more: three strikes.
 _ALLOWED_FAILURES: Final = 2
-_PREPARATIONS: Final = 3
+_TRIES: Final = 3  # to start workers, and to prepare them
 # A worker keeps nothing between studies, so there is nothing to write to disk, and pausing it would free nothing.
 _WORKER_CONFIG: Final = {f"distributed.worker.memory.{measure}": False for measure in ("target", "spill", "pause")}
 
@@ -52,7 +52,7 @@ def _prepare(client: Client, plugin: WorkerPlugin) -> None:
     Raises:
         UserError: workers died at every try.
     """
-    for _ in range(_PREPARATIONS):
+    for _ in range(_TRIES):
         with suppress(CommClosedError):
             client.register_plugin(plugin)
             return
@@ -114,12 +114,15 @@ def security(settings: SweepSettings) -> Security | None:
 
 
 def local_cluster(workers: int | None, memory_limit: int | None = None) -> LocalCluster:
-    """Start worker processes on this machine, reachable from this machine alone.
+    """Start worker processes on this machine, reachable from this machine alone; try again where one dies at once.
 
     Args:
         workers: how many; None is one a core.
         memory_limit: bytes a process may take before it is ended and started anew; None is no limit, for a study's
             volume is its memory and the machine's own limit holds.
+
+    Raises:
+        UserError: a worker died at every try, before it could say that it is there.
     """
     # Saturation 1.0: a study that kills its worker takes no queued neighbour with it.
     scheduler = {
@@ -129,17 +132,19 @@ def local_cluster(workers: int | None, memory_limit: int | None = None) -> Local
     # Read whenever a worker is lost, so it stays set: after 15 s, the default, a nanny that is still starting the next
     # process (on a busy machine loading the network takes longer) is closed, and the worker never comes back.
     dask.config.set({"distributed.deploy.lost-worker-timeout": "1 day"})
-    with dask.config.set(scheduler), _without_interrupts():
-        return LocalCluster(
-            n_workers=workers,
-            threads_per_worker=1,  # inference with two threads a process is slower under load
-            processes=True,
-            host="127.0.0.1",
-            dashboard_address="127.0.0.1:0",  # any free port: several sweeps may run on one machine
-            memory_limit=memory_limit or 0,
-            silence_logs=logging.CRITICAL,
-            config=_WORKER_CONFIG,
-        )
+    for _ in range(_TRIES):
+        with dask.config.set(scheduler), _without_interrupts(), suppress(RuntimeError):
+            return LocalCluster(
+                n_workers=workers,
+                threads_per_worker=1,  # inference with two threads a process is slower under load
+                processes=True,
+                host="127.0.0.1",
+                dashboard_address="127.0.0.1:0",  # any free port: several sweeps may run on one machine
+                memory_limit=memory_limit or 0,
+                silence_logs=logging.CRITICAL,
+                config=_WORKER_CONFIG,
+            )
+    raise UserError("Workers die as soon as they start: look at the machine's memory and its log, then sweep again.")
 
 
 @contextmanager

@@ -3,9 +3,13 @@
 import os
 import shutil
 import subprocess
+import threading
+import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
+import psutil
 import pytest
 from dicom_files import ct_slice, write
 from distributed import LocalCluster, Worker, WorkerPlugin
@@ -73,6 +77,36 @@ def test_a_worker_that_dies_while_it_is_prepared_comes_back(tmp_path: Path) -> N
         assert plugin.name in workers.client.run(lambda dask_worker: list(dask_worker.plugins)).popitem()[1]
 
     assert (tmp_path / "died").exists()
+
+
+def kill_starting_workers(count: int) -> None:
+    """Kill so many child processes, each as soon as it can be seen to be a worker's."""
+    struck: set[int] = set()
+    deadline = time.monotonic() + 60
+    while len(struck) < count and time.monotonic() < deadline:
+        for child in psutil.Process().children(recursive=True):
+            with suppress(psutil.NoSuchProcess):
+                if child.pid not in struck and "spawn_main" in " ".join(child.cmdline()):
+                    child.kill()
+                    struck.add(child.pid)
+        time.sleep(0.01)
+
+
+def test_a_worker_that_dies_while_it_starts_is_started_again() -> None:
+    killer = threading.Thread(target=kill_starting_workers, args=(1,))
+    killer.start()
+    with connected(SweepSettings(workers=1), NoPlugin()) as workers:
+        killer.join()
+        assert isinstance(workers, Workers)
+        workers.client.wait_for_workers(1, timeout=120)
+
+
+def test_workers_that_die_again_and_again_while_they_start_are_an_expected_error() -> None:
+    killer = threading.Thread(target=kill_starting_workers, args=(3,))
+    killer.start()
+    with pytest.raises(UserError, match="as soon as they start"), connected(SweepSettings(workers=1), NoPlugin()):
+        pass
+    killer.join()
 
 
 @pytest.fixture(scope="module")
