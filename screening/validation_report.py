@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from screening.labels import NOTICE, SIMULATED_NOTICE
+from screening.labels import NOTICE
 from screening.statistics import Estimate
 from screening.validation import PAPER, Figure
 
@@ -53,6 +53,7 @@ class ValidationReport:
     checkpoint: str
     checkpoint_sha256: str
     data_kind: str
+    trained_on: str  # in words, recalibration included
     window_days: int
     scale: str | None
     measured_count: int
@@ -60,6 +61,7 @@ class ValidationReport:
     bmd_count: int
     label_count: int
     osteoporosis_count: int
+    seen_count: int  # pairs that the checkpoint was recalibrated to
     left_out: Mapping[str, int]
     settings: Mapping[str, Any]
     figures: Sequence[Figure]
@@ -67,7 +69,7 @@ class ValidationReport:
     @property
     def labels(self) -> tuple[str, ...]:
         """What must stand beside the figures."""
-        return (NOTICE, f"{SIMULATED_NOTICE}.") if self.data_kind == "simulated" else (NOTICE,)
+        return (NOTICE, f"BMD_CNN is trained on {self.trained_on}.")
 
     def of(self, dimension: str) -> list[Figure]:
         """Figures of one dimension."""
@@ -99,7 +101,7 @@ def shown(estimate: Estimate) -> str:
 
 def facts(report: ValidationReport) -> Iterator[tuple[str, str]]:
     """Yield what the comparison rests on, in words."""
-    yield "checkpoint", f"{report.checkpoint}, trained on {report.data_kind} CT, {report.checkpoint_sha256[:12]}"
+    yield "checkpoint", f"{report.checkpoint} ({report.checkpoint_sha256[:12]}), trained on {report.trained_on}"
     yield (
         "compared",
         f"{report.validated_at:%Y-%m-%d %H:%M} UTC, run {report.run_id}, version {report.software_version}",
@@ -108,6 +110,8 @@ def facts(report: ValidationReport) -> Iterator[tuple[str, str]]:
     yield f"with a DXA of L1-L4 within {report.window_days} days", str(report.pair_count)
     yield f"with a BMD on the scale of {report.scale or 'BMD_CNN, which is not known'}", str(report.bmd_count)
     yield "with osteoporosis told, of them present", f"{report.label_count}, {report.osteoporosis_count}"
+    if report.seen_count:
+        yield "that this checkpoint was recalibrated to, which flatters it", str(report.seen_count)
     for reason, count in report.left_out.items():
         yield f"left out: {reason}", str(count)
 
@@ -117,8 +121,7 @@ def to_json(report: ValidationReport) -> str:
     document = {field.name: getattr(report, field.name) for field in dataclasses.fields(report)}
     document |= {
         "validated_at": report.validated_at.isoformat(timespec="seconds") + "Z",
-        "notice": report.labels[0],
-        "trained_on": SIMULATED_NOTICE if report.data_kind == "simulated" else "CT and DXA pairs of a site",
+        "notice": list(report.labels),
         "figures": [_figure_document(figure) for figure in report.figures],
         "paper": {
             "source": "Yasaka et al., Eur Radiol 2020;30:3549, doi 10.1007/s00330-020-06677-0",

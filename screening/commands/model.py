@@ -55,7 +55,9 @@ def add(
         with transaction(connection):
             added = add_checkpoint(connection, place, file, facts, name=name or file.stem)
         publish(connection, place, None)
-    console.print(f"Registered: {added.name} ({added.checkpoint_sha256[:12]}), trained on {added.data_kind} CT.")
+    console.print(
+        f"Registered: {added.name} ({added.checkpoint_sha256[:12]}), data of kind {added.data_kind}.", markup=False
+    )
 
 
 @model_app.command("list")

@@ -192,8 +192,23 @@ def readings(connection: duckdb.DuckDBPyConnection, model: Model, studies: Seque
         if model.knots is not None and parent.checkpoint_sha256 == model.parent_sha256:
             through_parent = through(model.knots, _read(connection, "queries/bmd_read", parent, studies))
             bmd = np.where(np.isnan(bmd), through_parent, bmd)
-    left_out = _read(connection, "queries/bmd_left_out", model, studies)
+    left_out = left_out_readings(connection, model, studies)
     return np.where(np.isnan(left_out), bmd, left_out)
+
+
+def left_out_readings(connection: duckdb.DuckDBPyConnection, model: Model, studies: Sequence[str]) -> Array:
+    """BMD (n,) of studies by fits of a recalibration that leave each out, g/cm2; NaN where it was not fitted to them."""
+    return _read(connection, "queries/bmd_left_out", model, studies)
+
+
+def trained_on(connection: duckdb.DuckDBPyConnection, model: Model) -> str:
+    """Say what its weights have learned from, and whether it was recalibrated since."""
+    known = {one.checkpoint_sha256: one for one in models(connection)}
+    first = model
+    while first.parent_sha256 in known:
+        first = known[first.parent_sha256]
+    weights = "simulated CT" if first.data_kind == "simulated" else "CT and DXA of a site"
+    return weights if model.parent_sha256 is None else f"{weights} and recalibrated to DXA of a site"
 
 
 def _read(connection: duckdb.DuckDBPyConnection, query: str, model: Model, studies: Sequence[str]) -> Array:

@@ -15,6 +15,7 @@ from screening.pairing import Pairs, pairs_on_one_scale
 from screening.prediction.tscore import Reference
 from screening.statistics import share
 from screening.store.database import fetch_one, sql, transaction, write_rows
+from screening.store.models import Model, active_model, left_out_readings, trained_on
 from screening.validation import Figure, figures
 from screening.validation_report import ValidationReport
 from screening.validation_settings import ValidationSettings
@@ -26,7 +27,7 @@ def read_pairs(
 ) -> Pairs:
     """Read the pairs of the active checkpoint and bring them to one scale."""
     rows = _paired_rows(connection, settings)
-    return pairs_on_one_scale(rows, settings, references, _active(connection)["reference"])
+    return pairs_on_one_scale(rows, settings, references, active_model(connection).reference)
 
 
 def _paired_rows(connection: duckdb.DuckDBPyConnection, settings: ValidationSettings) -> pd.DataFrame:
@@ -46,9 +47,9 @@ def validate(
     Raises:
         UserError: nothing was measured, or there is no pair.
     """
-    model = _active(connection)
+    model = active_model(connection)
     rows = _paired_rows(connection, settings)
-    pairs = pairs_on_one_scale(rows, settings, references, model["reference"])
+    pairs = pairs_on_one_scale(rows, settings, references, model.reference)
     measured_count = fetch_one(connection, "SELECT count(*) FROM patient_bmd")[0]
     if not len(pairs):
         raise UserError(
@@ -61,19 +62,6 @@ def validate(
     with transaction(connection):
         _keep(connection, report)
     return report
-
-
-def _active(connection: duckdb.DuckDBPyConnection) -> dict[str, str | None]:
-    """Name the checkpoint whose results the views show.
-
-    Raises:
-        UserError: there is none.
-    """
-    columns = ("checkpoint_sha256", "name", "data_kind", "reference")
-    rows = connection.execute(f"SELECT {', '.join(columns)} FROM model WHERE active").fetchall()
-    if not rows:
-        raise UserError("Nothing has been measured in this database: run screening sweep ARCHIVE first.")
-    return dict(zip(columns, rows[0], strict=True))
 
 
 def _weighted(
@@ -109,7 +97,7 @@ def _verified_fraction(pairs: Pairs, measured_count: int) -> Figure:
 
 def _report(
     connection: duckdb.DuckDBPyConnection,
-    model: Mapping[str, str | None],
+    model: Model,
     pairs: Pairs,
     settings: ValidationSettings,
     measured_count: int,
@@ -119,9 +107,10 @@ def _report(
         run_id=fetch_one(connection, "SELECT coalesce(max(run_id), 0) + 1 FROM validation_run")[0],
         validated_at=datetime.now(UTC).replace(tzinfo=None),
         software_version=version("ct-bmd-screening"),
-        checkpoint=str(model["name"]),
-        checkpoint_sha256=str(model["checkpoint_sha256"]),
-        data_kind=str(model["data_kind"]),
+        checkpoint=model.name,
+        checkpoint_sha256=model.checkpoint_sha256,
+        data_kind=model.data_kind,
+        trained_on=trained_on(connection, model),
         window_days=settings.window_days,
         scale=pairs.scale,
         measured_count=measured_count,
@@ -129,13 +118,14 @@ def _report(
         bmd_count=int((~np.isnan(pairs.bmd_dxa)).sum()),
         label_count=int((~np.isnan(pairs.osteoporosis)).sum()),
         osteoporosis_count=int(np.nansum(pairs.osteoporosis)),
+        seen_count=int((~np.isnan(left_out_readings(connection, model, pairs.study_instance_uid))).sum()),
         left_out=dict(pairs.left_out),
         settings=settings.model_dump(mode="json"),
         figures=found,
     )
 
 
-_COUNTS = ("measured_count", "pair_count", "bmd_count", "label_count", "osteoporosis_count")
+_COUNTS = ("measured_count", "pair_count", "bmd_count", "label_count", "osteoporosis_count", "seen_count")
 
 
 def _keep(connection: duckdb.DuckDBPyConnection, report: ValidationReport) -> None:

@@ -26,6 +26,7 @@ CREATE TABLE IF NOT EXISTS validation_run (
     bmd_count              BIGINT NOT NULL CHECK (bmd_count BETWEEN 0 AND pair_count),
     label_count            BIGINT NOT NULL CHECK (label_count BETWEEN 0 AND pair_count),
     osteoporosis_count     BIGINT NOT NULL CHECK (osteoporosis_count BETWEEN 0 AND label_count),
+    seen_count             BIGINT NOT NULL CHECK (seen_count BETWEEN 0 AND pair_count),
     left_out               JSON NOT NULL
 );
 COMMENT ON TABLE validation_run IS 'One row a comparison of BMD_CNN with the DXA on record; its figures stand in validation_metric.';
@@ -42,6 +43,7 @@ COMMENT ON COLUMN validation_run.pair_count IS 'Of them: with a DXA of L1-L4 wit
 COMMENT ON COLUMN validation_run.bmd_count IS 'Pairs whose DXA has a BMD that could be brought to the scale, count.';
 COMMENT ON COLUMN validation_run.label_count IS 'Pairs whose DXA tells osteoporosis from none, count.';
 COMMENT ON COLUMN validation_run.osteoporosis_count IS 'Of them with osteoporosis by DXA, T <= -2.5, count.';
+COMMENT ON COLUMN validation_run.seen_count IS 'Pairs that the checkpoint was recalibrated to, which flatters it, count.';
 COMMENT ON COLUMN validation_run.left_out IS 'Reason to patients or pairs that could not be used, count.';
 
 CREATE TABLE IF NOT EXISTS validation_metric (
