@@ -4,15 +4,15 @@ import tomllib
 from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
-from typing import Annotated, Any, Final, Self
+from typing import Any, Final, Self
 
 from pydantic import (
-    AfterValidator,
     BaseModel,
     ByteSize,
     ConfigDict,
     Field,
     ValidationError,
+    ValidationInfo,
     field_validator,
     model_validator,
 )
@@ -20,17 +20,9 @@ from pydantic import (
 from screening.errors import UserError
 from screening.imaging.eligibility import EligibilitySettings
 from screening.imaging.label_map_files import LumbarSettings
-from screening.prediction.tscore import REFERENCES, Reference
+from screening.prediction.tscore import DEFAULT_REFERENCE, REFERENCES, OsteoporosisRule, Reference, Standard
+from screening.records.settings import RecordSettings
 from screening.validation_settings import DriftSettings, ValidationSettings
-
-
-def _known_reference(name: str) -> str:
-    if name not in REFERENCES:
-        raise ValueError(f"expected one of {', '.join(REFERENCES)}")
-    return name
-
-
-ReferenceName = Annotated[str, AfterValidator(_known_reference)]
 
 
 class _Section(BaseModel):
@@ -42,12 +34,31 @@ class _Section(BaseModel):
 READERS_DISAGREE_HU: Final = 25.0
 
 
+class SiteReference(_Section):
+    """A reference population that the site states itself."""
+
+    mean_g_cm2: float = Field(ge=0.7, le=1.5, description="Young adult mean of the lumbar spine, g/cm2.")
+    sd_g_cm2: float = Field(ge=0.08, le=0.2, description="Its standard deviation, g/cm2.")
+    source: str = Field(min_length=1, description="Where the figures are from.")
+    verified: bool = Field(False, description="Whether they were read from that source.")
+    manufacturer: str = Field("", description="Whose scale they are on; a Z-score needs Hologic.")
+    levels: str = Field("L1-L4", pattern="^L[1-4]-L[1-4]$", description="Levels they are of; BMD_CNN is of L1-L4.")
+
+
 class PredictionSettings(_Section):
     """How slice readings become a patient's value."""
 
     checkpoint: Path | None = Field(None, description="Checkpoint file; none means the bundled one.")
     device: str = Field("auto", pattern="^(auto|cpu|cuda)$", description="auto, cpu or cuda.")
-    reference: ReferenceName = Field("hologic_l1_l4_female", description="Reference population of the T-score.")
+    references: dict[str, SiteReference] = Field(
+        default_factory=dict, description="Reference populations of the site, by name."
+    )
+    reference: str = Field(
+        DEFAULT_REFERENCE, description="Reference population of the T-score, one of the software or of the site."
+    )
+    osteoporosis_rule: OsteoporosisRule = Field(
+        OsteoporosisRule.T_SCORE, description="t_score: T <= -2.5; yam: at most 70 % of the young adult mean (Japan)."
+    )
     allow_uncertain_levels: bool = Field(
         False, description="Measure although level names are uncertain, with a warning."
     )
@@ -57,9 +68,34 @@ class PredictionSettings(_Section):
         description="A level in which network and region of interest differ by more (HU at 120 kVp) is for review.",
     )
 
+    @field_validator("references")
+    @classmethod
+    def _names_of_their_own(cls, references: dict[str, SiteReference]) -> dict[str, SiteReference]:
+        taken = sorted(references.keys() & REFERENCES.keys())
+        if taken:
+            raise ValueError(f"{taken[0]} is a reference of the software: choose another name")
+        return references
+
+    @field_validator("reference")
+    @classmethod
+    def _known(cls, name: str, info: ValidationInfo) -> str:
+        names = [*REFERENCES, *info.data.get("references", {})]
+        if name not in names:
+            raise ValueError(f"expected one of {', '.join(names)}")
+        return name
+
+    def known_references(self) -> dict[str, Reference]:
+        """Return the references of the software and of the site by name."""
+        own = {name: Reference(name, **given.model_dump()) for name, given in self.references.items()}
+        return REFERENCES | own
+
     def reference_population(self) -> Reference:
         """Look the reference up by its name."""
-        return REFERENCES[self.reference]
+        return self.known_references()[self.reference]
+
+    def standard(self) -> Standard:
+        """Return what a density is held against."""
+        return Standard(self.reference_population(), self.osteoporosis_rule)
 
 
 class CareGapSettings(_Section):
@@ -145,6 +181,7 @@ class Settings(_Section):
     prediction: PredictionSettings = PredictionSettings()
     care_gap: CareGapSettings = CareGapSettings()
     sweep: SweepSettings = SweepSettings()
+    records: RecordSettings = RecordSettings()
     validation: ValidationSettings = ValidationSettings()
     drift: DriftSettings = DriftSettings()
 

@@ -192,6 +192,8 @@ def _read_bone(found: _Found, predictor: Predictor, settings: Settings) -> Serie
             age_years=found.facts.age_years,
             readers_disagree_hu=settings.prediction.readers_disagree_hu,
             hu_scale=scale.factor,
+            sex=found.series.first.patient_sex,
+            rule=settings.prediction.osteoporosis_rule,
         )
     except Excluded as lacking:
         return SeriesDecision(found.facts, lacking.reason, lacking.detail, found.sight, levels)

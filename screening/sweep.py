@@ -20,6 +20,7 @@ from screening.imaging.label_map_files import LumbarSettings, label_maps_digest
 from screening.indexing import IndexedArchives, update_index
 from screening.log import site_key, study_key
 from screening.prediction.inference import CheckpointFacts, load_predictor
+from screening.prediction.tscore import DEFAULT_REFERENCE
 from screening.progress import Progress
 from screening.reading import Failure, Outcome
 from screening.stopping import stop_requested
@@ -28,6 +29,7 @@ from screening.store.file_index import PendingStudy, PresentStudies, Settling, p
 from screening.store.folder_index import full_walk_due
 from screening.store.ledger import Ledger, ledger, series_ledger
 from screening.store.models import promoted_checkpoint
+from screening.store.placement import place_again
 from screening.store.publish import publish
 from screening.store.readings import commit_readings, forget_that_it_was_read
 from screening.store.rows import ReadStudy
@@ -35,9 +37,10 @@ from screening.store.sweep_rows import begin_sweep, end_sweep
 from screening.streaming import Done, Here, Workers, stream
 from screening.worker import ReadersPlugin, read_study_packed
 
-# Settings that change what is read in a study; the others change who is flagged or how the night is run.
+# Settings that change what is read in a study; the others change who is flagged or how the night is run. What a density
+# is held against is entered anew without reading (screening.store.placement).
 _READING_SETTINGS: Final = {"eligibility", "lumbar", "prediction"}
-_NOT_READING: Final = {"prediction": {"device", "checkpoint"}}
+_NOT_READING: Final = {"prediction": {"device", "checkpoint", "references", "osteoporosis_rule"}}
 
 _log = structlog.get_logger()
 
@@ -120,6 +123,7 @@ def run_sweep(
         if isinstance(workers, Here):
             plugin.load()  # what cannot be loaded is told before anything is noted
         night = _begin(connection, place, archives, settings, facts)
+        place_again(connection, settings.prediction.standard(), settings.prediction.known_references().values())
         if recompute:
             forget_that_it_was_read(connection, facts.sha256)
         full = full or full_walk_due(connection, archives, settings.sweep.full_walk_days, datetime.now(UTC))
@@ -182,8 +186,15 @@ def _begin(
         facts=facts,
         key=site_key(place.key),
         settling=Settling.at(time.time_ns(), settings.sweep.settle_minutes),
-        reading_settings=settings.model_dump_json(include=_READING_SETTINGS, exclude=_NOT_READING),
+        reading_settings=_reading_settings(settings),
     )
+
+
+def _reading_settings(settings: Settings) -> str:
+    """Write the settings that decide a reading; whatever the reference, a database read with the default stays read."""
+    prediction = settings.prediction.model_copy(update={"reference": DEFAULT_REFERENCE})
+    decisive = settings.model_copy(update={"prediction": prediction})
+    return decisive.model_dump_json(include=_READING_SETTINGS, exclude=_NOT_READING)
 
 
 def _studies(

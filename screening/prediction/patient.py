@@ -7,7 +7,6 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import norm
 
 from screening.errors import Excluded, Exclusion
 from screening.imaging.attenuation import TrabecularReading
@@ -15,13 +14,14 @@ from screening.imaging.body_quality import BodyQuality
 from screening.imaging.lumbar import Vertebra
 from screening.prediction.inference import SlicePredictions
 from screening.prediction.tscore import (
-    OSTEOPOROSIS_T,
+    Band,
     Category,
+    OsteoporosisRule,
+    Placement,
     Reference,
-    category,
-    osteoporosis_cut_g_cm2,
-    t_score,
-    yam_percent,
+    Standard,
+    ZCategory,
+    place,
 )
 
 # DXA of the spine is read on L1 to L4, and needs two of them (ISCD official positions, adult).
@@ -35,9 +35,6 @@ MAXIMUM_SLAB_SD_G_CM2: Final = 0.10
 # 80 HU off, a level moves by 6 HU and not by the mean's 27; without, its error is the mean's (a median's: 10 % more).
 SLAB_REACH_G_CM2: Final = 0.02
 SLAB_REACH_HU: Final = 8.0
-# T-scores are for people of 50 and over (ISCD official positions, adult).
-T_SCORE_AGE_YEARS: Final = 50.0
-INTERVAL_COVERAGE: Final = 0.90
 
 
 class LevelProblem(StrEnum):
@@ -49,14 +46,6 @@ class LevelProblem(StrEnum):
     HEIGHT_LOSS = "height_loss"
     UNCERTAIN_READING = "uncertain_reading"
     OUTLIER = "outlier"
-
-
-class Band(StrEnum):
-    """What the list says of a patient; `not_flagged` does not mean normal."""
-
-    LIKELY = "likely"
-    INDETERMINATE = "indeterminate"
-    NOT_FLAGGED = "not_flagged"
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,10 +83,13 @@ class PatientBmd:
     high_g_cm2: float
     t_score: float
     yam_percent: float
-    category: Category | None
+    z_score: float | None  # None where age, sex or a reference for them is not known
+    category: Category | None  # None under 50 years or at an unknown age
+    z_category: ZCategory | None  # None from 50 years on
     osteoporosis_probability: float
     band: Band
     reference: Reference
+    rule: OsteoporosisRule
     disagreeing_levels: tuple[str, ...]  # used levels in which network and region of interest read different bone
     warnings: tuple[str, ...]
 
@@ -157,6 +149,8 @@ def patient_bmd(
     age_years: float | None,
     readers_disagree_hu: float,
     hu_scale: float = 1.0,
+    sex: str = "",
+    rule: OsteoporosisRule = OsteoporosisRule.T_SCORE,
 ) -> PatientBmd:
     """Average the usable levels L1 to L4 and place the mean against the reference.
 
@@ -167,6 +161,8 @@ def patient_bmd(
         age_years: at the study; None where not known.
         readers_disagree_hu: a level whose two readings are further apart calls for review.
         hu_scale: kVp factor that brings attenuation as acquired to 120 kVp.
+        sex: PatientSex; empty where not known.
+        rule: what is called osteoporosis.
 
     Raises:
         Excluded: fewer than two usable levels.
@@ -177,51 +173,64 @@ def patient_bmd(
         problems = ", ".join(f"{level.vertebra.level} {level.problem or 'usable'}" for level in judged) or "none found"
         raise Excluded(Exclusion.TOO_FEW_LEVELS, f"usable levels {len(used)} of {MINIMUM_LEVELS} needed: {problems}")
     bmd = float(np.mean([level.bmd_g_cm2 for level in used]))
-    t = t_score(bmd, reference)
+    placement = _place_one(bmd, interval_half_width_g_cm2, age_years, sex, Standard(reference, rule))
+    z_score = float(placement.z_score[0])
     disagreeing = tuple(level for level in used if _readers_apart_hu(level, hu_scale) > readers_disagree_hu)
     return PatientBmd(
         levels=judged,
         bmd_g_cm2=bmd,
         low_g_cm2=bmd - interval_half_width_g_cm2,
         high_g_cm2=bmd + interval_half_width_g_cm2,
-        t_score=t,
-        yam_percent=yam_percent(bmd, reference),
-        category=category(t) if age_years is not None and age_years >= T_SCORE_AGE_YEARS else None,
-        osteoporosis_probability=_osteoporosis_probability(bmd, interval_half_width_g_cm2, reference),
-        band=band(t, t_score(bmd - interval_half_width_g_cm2, reference)),
+        t_score=float(placement.t_score[0]),
+        yam_percent=float(placement.yam_percent[0]),
+        z_score=None if np.isnan(z_score) else z_score,
+        category=Category(str(placement.category[0])) if placement.category[0] else None,
+        z_category=ZCategory(str(placement.z_category[0])) if placement.z_category[0] else None,
+        osteoporosis_probability=float(placement.osteoporosis_probability[0]),
+        band=Band(str(placement.band[0])),
         reference=reference,
+        rule=rule,
         disagreeing_levels=tuple(level.vertebra.level for level in disagreeing),
         warnings=_disagreement_warnings(disagreeing, hu_scale) + _level_warnings(used, reference),
     )
 
 
-def band(t: float, low_t: float) -> Band:
-    """Likely at T <= -2.5; indeterminate when only the interval's lower end `low_t` reaches the cut."""
-    if t <= OSTEOPOROSIS_T:
-        return Band.LIKELY
-    return Band.INDETERMINATE if low_t <= OSTEOPOROSIS_T else Band.NOT_FLAGGED
-
-
-def _osteoporosis_probability(bmd: float, half_width: float, reference: Reference) -> float:
-    sd = half_width / norm.ppf(0.5 + INTERVAL_COVERAGE / 2)
-    return float(norm.cdf((osteoporosis_cut_g_cm2(reference) - bmd) / sd))
+def _place_one(
+    bmd_g_cm2: float, half_width_g_cm2: float, age_years: float | None, sex: str, standard: Standard
+) -> Placement:
+    age = np.nan if age_years is None else age_years
+    return place(np.array([bmd_g_cm2]), np.array([half_width_g_cm2]), np.array([age]), np.array([sex]), standard)
 
 
 def judged_levels(levels: Sequence[LevelBmd], reference: Reference) -> tuple[LevelBmd, ...]:
-    """Drop the level furthest from the median of the others, one after the other, while more than two remain."""
+    """Drop the usable levels that lie too far from the others."""
     usable = [level for level in levels if level.problem is None]
-    if len(usable) <= MINIMUM_LEVELS:
-        return tuple(levels)
-    worst = max(usable, key=lambda level: _distance_t(level, usable, reference))
-    if _distance_t(worst, usable, reference) <= OUTLIER_T:
-        return tuple(levels)
-    dropped = replace(worst, problem=LevelProblem.OUTLIER)
-    return judged_levels([dropped if level is worst else level for level in levels], reference)
+    dropped = outliers([level.bmd_g_cm2 for level in usable], reference.sd_g_cm2)
+    apart = [usable[place] for place in dropped]
+    return tuple(
+        replace(level, problem=LevelProblem.OUTLIER) if any(level is one for one in apart) else level
+        for level in levels
+    )
 
 
-def _distance_t(level: LevelBmd, usable: Sequence[LevelBmd], reference: Reference) -> float:
-    others = [other.bmd_g_cm2 for other in usable if other is not level]
-    return abs(level.bmd_g_cm2 - float(np.median(others))) / reference.sd_g_cm2
+def outliers(bmd_g_cm2: Sequence[float], sd_g_cm2: float) -> tuple[int, ...]:
+    """Tell which to drop: the one furthest from the median of the others, again and again while more than two remain.
+
+    Args:
+        bmd_g_cm2: of the usable levels.
+        sd_g_cm2: of the reference; one T-score.
+    """
+    kept = list(range(len(bmd_g_cm2)))
+    while len(kept) > MINIMUM_LEVELS:
+        apart = [
+            abs(bmd_g_cm2[place] - float(np.median([bmd_g_cm2[other] for other in kept if other != place])))
+            for place in kept
+        ]
+        worst = int(np.argmax(apart))
+        if apart[worst] / sd_g_cm2 <= OUTLIER_T:
+            break
+        del kept[worst]
+    return tuple(place for place in range(len(bmd_g_cm2)) if place not in kept)
 
 
 def _readers_apart_hu(level: LevelBmd, hu_scale: float) -> float:
@@ -240,8 +249,13 @@ def _disagreement_warnings(levels: Sequence[LevelBmd], hu_scale: float) -> tuple
 
 def _level_warnings(used: Sequence[LevelBmd], reference: Reference) -> tuple[str, ...]:
     warnings = []
-    if len(used) == MINIMUM_LEVELS and np.ptp([level.bmd_g_cm2 for level in used]) > OUTLIER_T * reference.sd_g_cm2:
+    if two_apart([level.bmd_g_cm2 for level in used], reference.sd_g_cm2):
         warnings.append("the two usable levels differ by more than 1.0 T-score")
     if len(used) < len(DXA_LEVELS):
         warnings.append(f"mean of {len(used)} of 4 levels")
     return tuple(warnings)
+
+
+def two_apart(bmd_g_cm2: Sequence[float], sd_g_cm2: float) -> bool:
+    """Tell whether just two levels are used and differ by more than one T-score."""
+    return len(bmd_g_cm2) == MINIMUM_LEVELS and float(np.ptp(bmd_g_cm2)) > OUTLIER_T * sd_g_cm2

@@ -22,7 +22,7 @@ from screening.errors import UserError
 STORAGE_VERSION: Final = "v1.4.0"
 # Every column carries a COMMENT with its unit, DICOM tag or definition. Missing is NULL, never NaN: CHECK with BETWEEN
 # refuses NaN, which DuckDB orders above every number. Times are UTC. `bmd` is areal (g/cm2).
-SCHEMA: Final = ("sweeps", "archive", "readings", "records", "reviews", "flags", "validation")
+SCHEMA: Final = ("sweeps", "archive", "references", "readings", "records", "reviews", "flags", "validation")
 # A view may stand on views named before it.
 VIEWS: Final = (
     "likely_patient",

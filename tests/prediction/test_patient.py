@@ -11,12 +11,10 @@ from screening.imaging.body_quality import BodyQuality
 from screening.imaging.lumbar import Vertebra
 from screening.prediction.inference import SlicePredictions
 from screening.prediction.patient import (
-    Band,
     LevelBmd,
     LevelProblem,
     PatientBmd,
     SlabBmd,
-    band,
     level_bmd,
     patient_bmd,
     robust_mean,
@@ -129,20 +127,6 @@ def test_a_slab_the_network_is_unsure_of_does_not_count() -> None:
 
     assert level.bmd_g_cm2 == pytest.approx(0.8)
     assert level.attended_hu == pytest.approx(90.0)
-
-
-@pytest.mark.parametrize(
-    ("t", "low_t", "expected"),
-    [
-        (-2.51, -3.4, Band.LIKELY),
-        (-2.50, -3.4, Band.LIKELY),
-        (-2.49, -3.4, Band.INDETERMINATE),
-        (-1.60, -2.50, Band.INDETERMINATE),
-        (-1.59, -2.49, Band.NOT_FLAGGED),
-    ],
-)
-def test_bands_change_at_the_cut(t: float, low_t: float, expected: Band) -> None:
-    assert band(t, low_t) is expected
 
 
 def test_probability_is_one_half_at_the_cut_and_ninety_five_percent_at_the_interval_end() -> None:

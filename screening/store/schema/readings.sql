@@ -250,10 +250,22 @@ CREATE TABLE IF NOT EXISTS study_bmd (
     contrast_enhanced      BOOLEAN NOT NULL,
     warnings               VARCHAR[] NOT NULL,
     evidence_file          VARCHAR NOT NULL,
-    PRIMARY KEY (study_instance_uid, checkpoint_sha256)
+    readers_disagree       BOOLEAN,
+    reference_mean         DOUBLE CHECK (reference_mean BETWEEN 0.3 AND 3),
+    reference_sd           DOUBLE CHECK (reference_sd BETWEEN 0.01 AND 1),
+    osteoporosis_rule      VARCHAR CHECK (osteoporosis_rule IN ('t_score', 'yam')),
+    z_score                DOUBLE CHECK (z_score BETWEEN -20 AND 20),
+    z_category             VARCHAR,
+    PRIMARY KEY (study_instance_uid, checkpoint_sha256),
+    CHECK (z_category IN ('below_expected_range_for_age', 'within_expected_range_for_age'))
 );
--- A database made before this column was there gets it here.
+-- A database made before these columns were there gets them here; the next sweep fills those of the reference.
 ALTER TABLE study_bmd ADD COLUMN IF NOT EXISTS readers_disagree BOOLEAN;
+ALTER TABLE study_bmd ADD COLUMN IF NOT EXISTS reference_mean DOUBLE;
+ALTER TABLE study_bmd ADD COLUMN IF NOT EXISTS reference_sd DOUBLE;
+ALTER TABLE study_bmd ADD COLUMN IF NOT EXISTS osteoporosis_rule VARCHAR;
+ALTER TABLE study_bmd ADD COLUMN IF NOT EXISTS z_score DOUBLE;
+ALTER TABLE study_bmd ADD COLUMN IF NOT EXISTS z_category VARCHAR;
 COMMENT ON TABLE study_bmd IS 'One row a measured study: the patient''s BMD_CNN at that date.';
 COMMENT ON COLUMN study_bmd.study_instance_uid IS 'StudyInstanceUID (0020,000D).';
 COMMENT ON COLUMN study_bmd.checkpoint_sha256 IS 'The checkpoint, see table model.';
@@ -265,11 +277,16 @@ COMMENT ON COLUMN study_bmd.level_count IS 'Levels that entered the mean, count;
 COMMENT ON COLUMN study_bmd.levels IS 'Names of the levels that entered the mean.';
 COMMENT ON COLUMN study_bmd.attenuation_hu IS 'Mean trabecular attenuation of the same levels, HU as acquired: the transparent comparator.';
 COMMENT ON COLUMN study_bmd.reference IS 'Reference population of t_score and yam_percent (screening.prediction.tscore).';
+COMMENT ON COLUMN study_bmd.reference_mean IS 'Young adult mean of that reference, as it was used, g/cm2; NULL where placed before this was stored.';
+COMMENT ON COLUMN study_bmd.reference_sd IS 'Standard deviation of that reference, as it was used, g/cm2; NULL where placed before this was stored.';
+COMMENT ON COLUMN study_bmd.osteoporosis_rule IS 'What category, probability and band call osteoporosis: t_score (T <= -2.5) or yam (at most 70 % of the young adult mean); NULL where placed before this was stored: t_score.';
+COMMENT ON COLUMN study_bmd.z_score IS 'BMD_CNN as standard deviations from the mean of the same sex and decade of age (NHANES 2005+, Hologic scale), 1; NULL where age or sex is not known, under 21 or over 80 years, or against a reference on another scale.';
+COMMENT ON COLUMN study_bmd.z_category IS 'Under 50 years, in the words of ISCD: below_expected_range_for_age (Z <= -2.0) or within_expected_range_for_age; NULL from 50 years on and without Z-score.';
 COMMENT ON COLUMN study_bmd.t_score IS 'BMD_CNN as standard deviations from the young adult mean of the reference, 1.';
 COMMENT ON COLUMN study_bmd.yam_percent IS 'BMD_CNN as share of the young adult mean of the reference, %.';
-COMMENT ON COLUMN study_bmd.category IS 'Band of the number: osteoporosis T <= -2.5, osteopenia -2.5 < T < -1.0, normal; never a verdict. NULL under 50 years or age unknown.';
-COMMENT ON COLUMN study_bmd.osteoporosis_probability IS 'Probability that the areal BMD gives T <= -2.5, under the prediction error of the checkpoint, 1.';
-COMMENT ON COLUMN study_bmd.band IS 'likely: T <= -2.5, that is probability at least one half; indeterminate: not likely, but the interval reaches the cut; else not_flagged, which does not mean normal.';
+COMMENT ON COLUMN study_bmd.category IS 'Band of the number: osteoporosis (T <= -2.5, or as osteoporosis_rule says), osteopenia (else T < -1.0), normal; never a verdict. NULL under 50 years or age unknown.';
+COMMENT ON COLUMN study_bmd.osteoporosis_probability IS 'Probability that the areal BMD is at or below the cut of osteoporosis_rule, under the prediction error of the checkpoint, 1.';
+COMMENT ON COLUMN study_bmd.band IS 'likely: at or below the cut of osteoporosis_rule, that is probability at least one half; indeterminate: not likely, but the interval reaches the cut; else not_flagged, which does not mean normal.';
 COMMENT ON COLUMN study_bmd.level_certainty IS 'Whether the level names can be relied on.';
 COMMENT ON COLUMN study_bmd.contrast_enhanced IS 'Whether the series was contrast-enhanced and measured because the site allows it.';
 COMMENT ON COLUMN study_bmd.readers_disagree IS 'For review: in a used level, network and region of interest differ by more than prediction.readers_disagree_hu; NULL where read before this was stored.';
