@@ -197,7 +197,7 @@ def readings(connection: duckdb.DuckDBPyConnection, model: Model, studies: Seque
 
 
 def left_out_readings(connection: duckdb.DuckDBPyConnection, model: Model, studies: Sequence[str]) -> Array:
-    """BMD (n,) of studies by fits of a recalibration that leave each out, g/cm2; NaN where it was not fitted to them."""
+    """BMD (n,) of studies by fits of a recalibration that leave each out, g/cm2; NaN where none was fitted to it."""
     return _read(connection, "queries/bmd_left_out", model, studies)
 
 
