@@ -4,10 +4,10 @@
 -- manufacturer. The unit separator keeps neighbouring texts apart.
 CREATE OR REPLACE TEMP MACRO dxa_record_digest(
     issuer, identifier, dxa_date, region, manufacturer_text, bmd_dxa, t_score, z_score, status, issued_at
-) AS left(sha256(concat(
+) AS md5(concat(
     issuer, chr(31), identifier, chr(31), dxa_date, chr(31), region, chr(31), manufacturer_text, chr(31),
     bmd_dxa, chr(31), t_score, chr(31), z_score, chr(31), status, chr(31), issued_at
-)), 32)::UUID;
+))::UUID;
 
 CREATE TABLE IF NOT EXISTS dxa_record (
     record_digest          UUID PRIMARY KEY,
@@ -28,7 +28,7 @@ CREATE TABLE IF NOT EXISTS dxa_record (
     imported_at            TIMESTAMP NOT NULL
 );
 COMMENT ON TABLE dxa_record IS 'Every DXA record ever accepted, also those replaced or withdrawn since; table dxa follows from it.';
-COMMENT ON COLUMN dxa_record.record_digest IS 'First 128 bits of the SHA-256 of what the record says: a second import adds nothing.';
+COMMENT ON COLUMN dxa_record.record_digest IS 'MD5 of what the record says: a second import adds nothing.';
 COMMENT ON COLUMN dxa_record.patient_id IS 'The patient, as in table patient; found by issuer and identifier.';
 COMMENT ON COLUMN dxa_record.issuer IS 'Who issued the identifier, as the record says; empty where it does not.';
 COMMENT ON COLUMN dxa_record.identifier IS 'Identifier of the patient in the record.';
@@ -110,6 +110,9 @@ CREATE TABLE IF NOT EXISTS rejected_record (
     place                  VARCHAR NOT NULL DEFAULT '',
     reason                 VARCHAR NOT NULL,
     record                 VARCHAR NOT NULL,
+    patient_id             VARCHAR,
+    dxa_date               DATE,
+    region                 VARCHAR,
     rejected_at            TIMESTAMP NOT NULL
 );
 COMMENT ON TABLE rejected_record IS 'Every imported record that was refused, verbatim, with the reason; one accepted later leaves.';
@@ -121,4 +124,7 @@ COMMENT ON COLUMN rejected_record.row_number IS 'Its number in the file: row (th
 COMMENT ON COLUMN rejected_record.place IS 'Where in the record the refused part stands, e.g. a region or segment; empty: all of it.';
 COMMENT ON COLUMN rejected_record.reason IS 'Rule that refused it, a value of screening.records.refusals.Refusal.';
 COMMENT ON COLUMN rejected_record.record IS 'The record as JSON, verbatim.';
+COMMENT ON COLUMN rejected_record.patient_id IS 'The patient, as in table patient, where it could be read.';
+COMMENT ON COLUMN rejected_record.dxa_date IS 'Date of the measurement, where it could be read.';
+COMMENT ON COLUMN rejected_record.region IS 'Region, as in table dxa, where it could be read.';
 COMMENT ON COLUMN rejected_record.rejected_at IS 'When it was refused first, UTC.';
