@@ -34,6 +34,7 @@ def simulate(
     if headers_only is not None:
         write_large_archive(archive, files=headers_only, seed=seed)
         console.print(f"Archive of {headers_only} headers without pixels: {archive}", markup=False)
+        console.print("A sweep indexes it and then excludes its CT as implausible_hu: there is nothing to read.")
     else:
         write_patients(folder, patients=patients, seed=seed, institution=institution, matrix=matrix)
         console.print(f"Simulated archive: {archive}", markup=False)
