@@ -86,11 +86,11 @@ def test_dxa_is_imported_and_refused_rows_are_kept(tmp_path: Path) -> None:
     file = tmp_path / "dxa.csv"
     file.write_text(DXA_HEADER + "A,2024-01-02,L1-L4,0.81,,H\nA,2024-01-02,L1-L4,81,,H\n")
 
-    first = screening("import", "dxa", file, "--database", tmp_path / "db")
+    first = screening("import", "dxa", file, "--database", tmp_path / "db", "--create")
     second = screening("import", "dxa", file, "--database", tmp_path / "db")
 
     assert first.returncode == second.returncode == 0
-    assert "1 accepted, 1 refused" in second.stdout
+    assert "1 accepted (0 added, 0 updated, 1 unchanged), 1 refused" in second.stdout
     with duckdb.connect(tmp_path / "db" / "screening.duckdb", read_only=True) as connection:
         assert connection.execute("SELECT patient_id, bmd_dxa FROM dxa").fetchall() == [("A", 0.81)]
         assert connection.execute("SELECT row_number, record FROM rejected_record").fetchall()[0][0] == 3

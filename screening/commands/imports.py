@@ -1,46 +1,141 @@
 """`screening import`: what the hospital already knows."""
 
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Annotated
 
+import duckdb
 import typer
 
-from screening.commands.options import ConfigOption, DatabaseOption
+from screening.commands.options import ConfigOption
 from screening.config import CareGapSettings, Settings
-from screening.records.dxa import read_dxa_csv
-from screening.store.database import DatabaseFolder, full_disk_told, locked, open_writer, transaction, write_rows
+from screening.errors import UserError
+from screening.progress import Progress, shown_progress
+from screening.records.batch import Format
+from screening.records.corrections import Correction
+from screening.records.dxa import check_dxa
+from screening.records.files import dxa_batches, find_sources
+from screening.records.identities import Identities
+from screening.records.settings import RecordSettings
+from screening.store.database import DatabaseFolder, full_disk_told, locked, open_writer
 from screening.store.publish import publish
+from screening.store.records import ImportCounts, store_dxa
 from screening.terminal import console
 
 import_app = typer.Typer(help="Import what the hospital already knows.", no_args_is_help=True)
 
+FilesArgument = Annotated[list[Path], typer.Argument(help="Files or folders.", metavar="FILE|FOLDER...")]
+ExistingOption = Annotated[Path, typer.Option("--database", help="Folder of the database.")]
+CreateOption = Annotated[bool, typer.Option("--create", help="Make the database where there is none.")]
+FormatOption = Annotated[Format | None, typer.Option("--format", help="Format of all files; else by their content.")]
+
 
 @import_app.command("dxa")
 def import_dxa(
-    file: Annotated[
-        Path, typer.Argument(help="CSV with patient_id, dxa_date, region, bmd_dxa, t_score, manufacturer.")
-    ],
-    database: DatabaseOption,
+    files: FilesArgument,
+    database: ExistingOption,
+    format: FormatOption = None,
+    corrects: Annotated[
+        bool, typer.Option("--corrects", help="The results correct earlier ones of the same day, region and maker.")
+    ] = False,
+    issued: Annotated[
+        datetime | None, typer.Option("--issued", help="When results that do not say so were issued.")
+    ] = None,
+    create: CreateOption = False,
     config: ConfigOption = None,
 ) -> None:
-    """Import DXA results from a CSV file; refused rows are kept with their reason.
+    """Import DXA results: CSV, Parquet, FHIR R4, HL7 v2 ORU, DICOM, OMOP; refused records are kept with their reason.
 
-    Columns: patient_id; dxa_date as YYYY-MM-DD; region, one of L1-L4, L2-L4, L1, L2, L3, L4, total_hip, femoral_neck;
-    bmd_dxa in g/cm2 or t_score, or both; manufacturer (may be missing). A row with the same patient, date, region and
-    manufacturer replaces the earlier one.
+    Columns of CSV and Parquet: patient_id; dxa_date as YYYY-MM-DD; region, e.g. L1-L4, L2-L4, L1, total_hip,
+    femoral_neck; bmd_dxa in g/cm2, t_score or z_score; manufacturer (may be missing). Other names, units and formats
+    are told in the section records of the configuration. Of records of one patient, day, region and manufacturer the
+    newest counts; where records of the same standing differ, their values are left out.
     """
-    care_gap = Settings.load(config).care_gap if config else None
-    added, refused = import_dxa_file(file, DatabaseFolder(database), care_gap)
-    console.print(f"DXA results: {added} accepted, {refused} refused (table rejected_record).")
+    settings = Settings.load(config)
+    correction = Correction(corrects=corrects, issued_at=issued)
+    with shown_progress(console) as progress:
+        counts = import_dxa_files(
+            files,
+            DatabaseFolder(database),
+            settings.records,
+            settings.care_gap if config else None,
+            source_format=format,
+            correction=correction,
+            create=create,
+            progress=progress,
+        )
+    console.print(dxa_line(counts))
 
 
-def import_dxa_file(file: Path, place: DatabaseFolder, care_gap: CareGapSettings | None) -> tuple[int, int]:
-    """Import a file and publish; count the rows accepted and refused."""
-    imported = read_dxa_csv(file)
+def import_dxa_file(file: Path, place: DatabaseFolder, care_gap: CareGapSettings | None) -> ImportCounts:
+    """Import one file with the default settings and publish."""
+    return import_dxa_files([file], place, RecordSettings(), care_gap)
+
+
+def import_dxa_files(
+    paths: Sequence[Path],
+    place: DatabaseFolder,
+    settings: RecordSettings,
+    care_gap: CareGapSettings | None,
+    *,
+    source_format: Format | None = None,
+    correction: Correction = Correction(),  # noqa: B008
+    create: bool = False,
+    progress: Progress | None = None,
+) -> ImportCounts:
+    """Import files and publish: all of them, or nothing.
+
+    Args:
+        paths: files, or folders that are walked.
+        place: the database.
+        settings: how the files are to be read.
+        care_gap: limits of the publication; None leaves those in force.
+        source_format: format of all files; None: each by its content.
+        correction: what is added to records that do not say it themselves.
+        create: make the database where there is none.
+        progress: told how far the reading is.
+
+    Raises:
+        UserError: a file cannot be read, or there is no database.
+    """
+    sources = find_sources(paths, source_format, settings)
+    identities = Identities.load(settings)
+    today = date.today()
+
+    def told(done: int, total: int) -> None:
+        if progress is not None:
+            progress("reading", done, total)
+
+    with open_for_import(place, create=create) as connection:
+        batches = dxa_batches(sources, settings, identities, told)
+        checked = (check_dxa(correction.applied(batch), settings, identities, today) for batch in batches)
+        counts = store_dxa(connection, checked, datetime.now(UTC).replace(tzinfo=None))
+        publish(connection, place, care_gap)
+    return counts.with_passed_over(sources.unknown_count)
+
+
+@contextmanager
+def open_for_import(place: DatabaseFolder, *, create: bool) -> Iterator[duckdb.DuckDBPyConnection]:
+    """Open the database of a folder for writing.
+
+    Raises:
+        UserError: there is none and it is not to be made, or another process writes it.
+    """
+    if not create and not place.working.exists() and not place.published.exists():
+        raise UserError(
+            f"No database in {place.folder}: sweep an archive into it first, or make an empty one with --create."
+        )
     place.create()
     with full_disk_told(place), locked(place), open_writer(place) as connection:
-        with transaction(connection):
-            write_rows(connection, "dxa", imported.accepted)
-            write_rows(connection, "rejected_record", imported.rejected)
-        publish(connection, place, care_gap)
-    return len(imported.accepted), len(imported.rejected)
+        yield connection
+
+
+def dxa_line(counts: ImportCounts) -> str:
+    """Say what became of the records."""
+    return (
+        f"DXA records: {counts.accepted} accepted ({counts.added} added, {counts.updated} updated, "
+        f"{counts.unchanged} unchanged), {counts.rejected} refused (screening import rejects lists them); "
+        f"{counts.conflicts} results in conflict; {counts.passed_over} other records passed over."
+    )

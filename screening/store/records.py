@@ -6,7 +6,7 @@ none is kept. A withdrawal takes back what was issued until then.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
@@ -35,6 +35,10 @@ class ImportCounts:
     def accepted(self) -> int:
         """Records that passed every rule."""
         return self.added + self.updated + self.unchanged
+
+    def with_passed_over(self, more: int) -> "ImportCounts":
+        """Count what was passed over before reading."""
+        return replace(self, passed_over=self.passed_over + more)
 
 
 def store_dxa(connection: duckdb.DuckDBPyConnection, batches: Iterable[Checked], now: datetime) -> ImportCounts:

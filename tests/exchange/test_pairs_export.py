@@ -193,7 +193,7 @@ def test_scales_are_not_mixed_without_a_choice(place: DatabaseFolder, manufactur
         export(place, place.folder / "pairs.npz")
 
     assert f"{named} (1 patients)" in str(refused.value)
-    assert f"HOLOGIC ({patients - 1} patients)" in str(refused.value)
+    assert f"Hologic ({patients - 1} patients)" in str(refused.value)
     assert "\n" not in str(refused.value)
     assert not (place.folder / "pairs.npz").exists()
 
@@ -216,7 +216,7 @@ def test_of_two_dxa_of_a_patient_that_of_the_manufacturer_is_taken(place: Databa
         "INSERT INTO dxa BY NAME SELECT patient_id, dxa_date - 1 AS dxa_date, region, 1.5 AS bmd_dxa, t_score, "
         "'GE Lunar' AS manufacturer, source_file, imported_at FROM dxa WHERE region = 'L1-L4'",
     )
-    hologic = query(place, "SELECT bmd_dxa FROM dxa WHERE region = 'L1-L4' AND manufacturer = 'HOLOGIC' ORDER BY 1")
+    hologic = query(place, "SELECT bmd_dxa FROM dxa WHERE region = 'L1-L4' AND manufacturer = 'Hologic' ORDER BY 1")
 
     counted = export(place, place.folder / "pairs.npz", manufacturer="Hologic")
 

@@ -7,7 +7,7 @@ import duckdb
 import pytest
 
 from screening.errors import UserError
-from screening.records.dxa import REGIONS
+from screening.records.regions import REGIONS
 from screening.store.database import (
     DatabaseFolder,
     create_schema,
