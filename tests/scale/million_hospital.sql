@@ -2,10 +2,10 @@
 -- Ages 18 to 95, a second CT for three in ten, a DXA for four in ten, one in twelve under the cut.
 BEGIN;
 
-INSERT INTO model
+INSERT INTO model (checkpoint_sha256, name, data_kind, metrics, active, registered_at)
 SELECT $checkpoint, 'synthetic', 'simulated', '{}', true, TIMESTAMP '2025-01-01';
 
-INSERT INTO patient
+INSERT INTO patient (patient_id, identified)
 SELECT printf('P%07d', number), hash(number, 'identified') % 200 > 0 FROM range($patients) AS all_patients(number);
 
 CREATE TEMP TABLE visit AS
@@ -70,7 +70,10 @@ SELECT
     ''
 FROM visit;
 
-INSERT INTO outcome
+INSERT INTO outcome (
+    study_instance_uid, checkpoint_sha256, sweep_id, status, reason, detail, stage, reading_fingerprint, read_seconds,
+    read_at
+)
 SELECT
     study_instance_uid,
     $checkpoint,
@@ -86,8 +89,8 @@ FROM visit;
 
 INSERT INTO study_bmd (
     study_instance_uid, checkpoint_sha256, patient_id, bmd_cnn, bmd_low, bmd_high, level_count, levels, attenuation_hu,
-    reference, t_score, yam_percent, category, osteoporosis_probability, band, level_certainty, contrast_enhanced,
-    readers_disagree, warnings, evidence_file
+    reference, reference_mean, reference_sd, osteoporosis_rule, t_score, yam_percent, category,
+    osteoporosis_probability, band, level_certainty, contrast_enhanced, readers_disagree, warnings, evidence_file
 )
 SELECT
     study_instance_uid,
@@ -100,6 +103,9 @@ SELECT
     ['L1', 'L2', 'L3', 'L4'],
     180 + 35 * t_score,
     'hologic_l1_l4_female',
+    1.047,
+    0.110,
+    't_score',
     t_score,
     100 * bmd / 1.047,
     CASE

@@ -30,7 +30,9 @@ FROM visit
 CROSS JOIN (VALUES ('diagnosis', 12), ('treatment', 15), ('death', 10), ('opt_out', 200)) AS facts(fact, one_in)
 WHERE visit = 0 AND hash(number, fact) % one_in = 0;
 
-INSERT INTO review_event
+INSERT INTO review_event (
+    event_id, patient_id, study_instance_uid, action, defer_until, comment, reviewer, made_at, seen_event_id
+)
 SELECT
     row_number() OVER (ORDER BY study_instance_uid) AS event_id,
     patient_id,
@@ -43,8 +45,5 @@ SELECT
     NULL
 FROM visit
 WHERE t_score <= -2.5 AND hash(number, 'reviewed') % 3 = 0;
-
-INSERT INTO publication
-VALUES (1, TIMESTAMP '2025-12-01', DATE '2025-12-01', 36, 50);
 
 COMMIT;
