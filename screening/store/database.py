@@ -38,6 +38,7 @@ VIEWS: Final = (
     "study_scanner",
     "scanner_month",
     "drift_alert",
+    "open_reject",
     "sweep_summary",
     "exclusion_flow",
     "data_dictionary",
