@@ -4,10 +4,13 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import duckdb
+import pandas as pd
 import typer
+from rich.markup import escape
+from rich.table import Table
 
 from screening.commands.options import ConfigOption
 from screening.config import CareGapSettings, Settings
@@ -18,13 +21,17 @@ from screening.records.corrections import Correction
 from screening.records.dxa import check_dxa
 from screening.records.files import dxa_batches, find_sources
 from screening.records.identities import Identities
+from screening.records.kept import kept_dxa
+from screening.records.refusals import EXPLANATIONS, Refusal
 from screening.records.settings import RecordSettings
-from screening.store.database import DatabaseFolder, full_disk_told, locked, open_writer
+from screening.store.database import DatabaseFolder, full_disk_told, locked, open_writer, sql
 from screening.store.publish import publish
-from screening.store.records import ImportCounts, store_dxa
+from screening.store.records import DXA, ImportCounts, kept_rejects, not_refused_now, store_dxa
 from screening.terminal import console
 
 import_app = typer.Typer(help="Import what the hospital already knows.", no_args_is_help=True)
+
+_SHOWN: Final = ("source_file", "row_number", "place", "record")
 
 FilesArgument = Annotated[list[Path], typer.Argument(help="Files or folders.", metavar="FILE|FOLDER...")]
 ExistingOption = Annotated[Path, typer.Option("--database", help="Folder of the database.")]
@@ -111,9 +118,28 @@ def import_dxa_files(
     with open_for_import(place, create=create) as connection:
         batches = dxa_batches(sources, settings, identities, told)
         checked = (check_dxa(correction.applied(batch), settings, identities, today) for batch in batches)
-        counts = store_dxa(connection, checked, datetime.now(UTC).replace(tzinfo=None))
+        counts = store_dxa(connection, checked, utc_now())
+        stale = kept_rejects(connection, DXA, files=sorted({source.path.name for source in sources.files}))
+        retry_dxa(connection, not_refused_now(connection, stale), settings)
         publish(connection, place, care_gap)
     return counts.with_passed_over(sources.unknown_count)
+
+
+def retry_dxa(
+    connection: duckdb.DuckDBPyConnection, kept: pd.DataFrame, settings: RecordSettings
+) -> ImportCounts | None:
+    """Check refused records again with today's settings; those that pass are stored and leave the refused ones."""
+    if kept.empty:
+        return None
+    identities = Identities.load(settings)
+    batches = kept_dxa(kept, settings, identities)
+    checked = (check_dxa(batch, settings, identities, date.today()) for batch in batches)
+    return store_dxa(connection, checked, utc_now(), read_again=kept)
+
+
+def utc_now() -> datetime:
+    """Return the time in UTC, without zone, as it is stored."""
+    return datetime.now(UTC).replace(tzinfo=None)
 
 
 @contextmanager
@@ -130,6 +156,68 @@ def open_for_import(place: DatabaseFolder, *, create: bool) -> Iterator[duckdb.D
     place.create()
     with full_disk_told(place), locked(place), open_writer(place) as connection:
         yield connection
+
+
+@import_app.command("rejects")
+def rejects(
+    database: ExistingOption,
+    reason: Annotated[Refusal | None, typer.Option(help="Only records refused for this reason, and show them.")] = None,
+    export: Annotated[Path | None, typer.Option(help="CSV for the records themselves.", metavar="FILE.csv")] = None,
+    retry: Annotated[bool, typer.Option("--retry", help="Check them again with today's settings first.")] = False,
+    config: ConfigOption = None,
+) -> None:
+    """List the refused records by reason; with --reason or --export the records themselves."""
+    settings = Settings.load(config)
+    with open_for_import(DatabaseFolder(database), create=False) as connection:
+        if retry:
+            show_retry(connection, DatabaseFolder(database), settings, reason)
+        asked = {"reason": reason}
+        show_rejects(connection.execute(sql("queries/rejects_by_reason"), asked).fetchall())
+        if reason or export:
+            records = connection.execute(sql("queries/rejected_records"), asked).df()
+            show_records(records) if export is None else write_records(records, export)
+
+
+def show_retry(
+    connection: duckdb.DuckDBPyConnection, place: DatabaseFolder, settings: Settings, reason: Refusal | None
+) -> None:
+    """Check refused records again, publish, and say what became of them."""
+    counts = retry_dxa(connection, kept_rejects(connection, DXA, reason=reason), settings.records)
+    if counts is not None:
+        publish(connection, place, None)
+        console.print(f"Checked again. {dxa_line(counts)}")
+
+
+def show_rejects(rows: list[tuple[str, str, str, int, int]]) -> None:
+    """Print how many records are refused for each reason, and how many of these have no accepted one in their place."""
+    table = Table(title="Refused records", title_justify="left", caption=None if rows else "none")
+    for name in ("kind", "reason", "format", "records", "open", "meaning"):
+        table.add_column(name, justify="right" if name in ("records", "open") else "left")
+    for kind, reason, source_format, records, still_open in rows:
+        meaning = EXPLANATIONS[Refusal(reason)] if reason in set(Refusal) else "refused by an earlier version"
+        table.add_row(kind, reason, source_format, str(records), str(still_open), meaning)
+    console.print(table)
+
+
+def show_records(records: pd.DataFrame) -> None:
+    """Print refused records: on the screen only, never to a log."""
+    for file, number, place, record in zip(*(records[name].to_list() for name in _SHOWN), strict=True):
+        counted = "" if pd.isna(number) else f", {number:.0f}"
+        console.print(f"[bold]{escape(f'{file}{counted} {place}'.rstrip())}[/bold]: {escape(record)}")
+
+
+def write_records(records: pd.DataFrame, file: Path) -> None:
+    """Write refused records to a CSV that others cannot read.
+
+    Raises:
+        UserError: the file cannot be written.
+    """
+    try:
+        file.touch(mode=0o600)
+        records.to_csv(file, index=False)
+    except OSError as error:
+        raise UserError(f"Cannot write {file}: {error.strerror}.") from error
+    console.print(f"{len(records)} refused records written to {file}: they hold patient data.")
 
 
 def dxa_line(counts: ImportCounts) -> str:

@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Final
 
 import duckdb
+import pandas as pd
 import pyarrow as pa
 
 from screening.records.checking import Checked
@@ -41,15 +42,23 @@ class ImportCounts:
         return replace(self, passed_over=self.passed_over + more)
 
 
-def store_dxa(connection: duckdb.DuckDBPyConnection, batches: Iterable[Checked], now: datetime) -> ImportCounts:
+def store_dxa(
+    connection: duckdb.DuckDBPyConnection,
+    batches: Iterable[Checked],
+    now: datetime,
+    read_again: pd.DataFrame | None = None,
+) -> ImportCounts:
     """Store what an import brings, all of it or nothing.
 
     Args:
         connection: the working file.
         batches: checked records; nothing is stored before all of them have been read.
         now: time of the import, UTC.
+        read_again: refused records, as `kept_rejects` gives them, that these batches hold; who passes leaves them.
     """
     connection.execute(sql("merge/stage"))
+    if read_again is not None:
+        _register_read_again(connection, read_again)
     passed_over = 0
     for checked in batches:
         passed_over += checked.batch.passed_over
@@ -63,6 +72,25 @@ def store_dxa(connection: duckdb.DuckDBPyConnection, batches: Iterable[Checked],
         connection.execute(sql("merge/merge"))
     connection.execute(sql("merge/unstage"))
     return ImportCounts(added, updated, unchanged, rejected, conflicts, passed_over)
+
+
+def kept_rejects(
+    connection: duckdb.DuckDBPyConnection, kind: str, *, reason: str | None = None, files: list[str] | None = None
+) -> pd.DataFrame:
+    """Return refused records that may be good today, of one reason or of some files where these are given."""
+    return connection.execute(sql("queries/kept_records"), {"kind": kind, "reason": reason, "files": files}).df()
+
+
+def not_refused_now(connection: duckdb.DuckDBPyConnection, kept: pd.DataFrame) -> pd.DataFrame:
+    """Leave out those that the import just done has refused again."""
+    refused = connection.execute("SELECT record_digest FROM incoming_reject").df()["record_digest"]
+    return kept[~kept["record_digest"].isin(refused)]
+
+
+def _register_read_again(connection: duckdb.DuckDBPyConnection, read_again: pd.DataFrame) -> None:
+    connection.register("kept", pa.Table.from_pandas(read_again[["record_digest"]], preserve_index=False))
+    connection.execute("INSERT INTO read_again SELECT DISTINCT record_digest FROM kept")
+    connection.unregister("kept")
 
 
 def _stage_dxa(connection: duckdb.DuckDBPyConnection, checked: Checked, now: datetime) -> None:

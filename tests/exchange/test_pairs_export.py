@@ -175,7 +175,7 @@ def test_a_patient_without_areal_bmd_of_l1_l4_is_counted(place: DatabaseFolder, 
 def test_pairs_of_one_manufacturer_need_no_choice(exported: tuple[PairsExport, Pairs]) -> None:
     counted, _ = exported
 
-    assert counted.manufacturer == "HOLOGIC"
+    assert counted.manufacturer == "Hologic"
 
 
 def test_one_manufacturer_in_two_spellings_is_one(place: DatabaseFolder) -> None:
@@ -226,7 +226,7 @@ def test_of_two_dxa_of_a_patient_that_of_the_manufacturer_is_taken(place: Databa
 
 
 def test_a_manufacturer_without_pairs_is_refused_with_those_there_are(place: DatabaseFolder) -> None:
-    with pytest.raises(UserError, match="'Norland': choose --manufacturer from HOLOGIC"):
+    with pytest.raises(UserError, match="'Norland': choose --manufacturer from Hologic"):
         export(place, place.folder / "pairs.npz", manufacturer="Norland")
 
 

@@ -11,7 +11,11 @@ from screening.archive.header import FoundFile, read_header
 from screening.archive.index import Instance
 from screening.imaging.model_input import kvp_scale
 from screening.imaging.wording import Kernel, kernel_sharpness
-from screening.records.dxa import read_dxa_csv
+from screening.records.batch import Format
+from screening.records.dxa import check_dxa
+from screening.records.dxa_tables import read_dxa_table
+from screening.records.identities import Identities
+from screening.records.settings import RecordSettings
 from screening.simulation.anatomy import draw_anatomy
 from screening.simulation.archive_writer import findings_of, write_archive
 from screening.simulation.cohort import draw_patient
@@ -237,9 +241,11 @@ def test_institutions_differ_in_the_scale_of_their_densitometer():
 
 
 def test_what_the_densitometry_department_delivers_can_be_imported(folder):
-    imported = read_dxa_csv(folder / "dxa.csv")
-    assert len(imported.accepted) == len(_rows(folder / "dxa.csv"))
-    assert imported.rejected == ()
+    settings = RecordSettings()
+    ((batch, *_),) = read_dxa_table(folder / "dxa.csv", Format.CSV, settings)
+    checked = check_dxa(batch, settings, Identities.load(settings), date.today())
+    assert len(checked.accepted) == len(_rows(folder / "dxa.csv"))
+    assert checked.rejected.empty
 
 
 def test_a_patient_does_not_depend_on_how_many_there_are(folder, tmp_path):

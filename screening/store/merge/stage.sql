@@ -2,3 +2,4 @@
 -- DuckDB 2.0 joins wrongly with a table that was made empty and filled within one.
 CREATE OR REPLACE TEMP TABLE incoming AS SELECT *, 0::UBIGINT AS key_hash FROM dxa_record LIMIT 0;
 CREATE OR REPLACE TEMP TABLE incoming_reject AS SELECT * FROM rejected_record LIMIT 0;
+CREATE OR REPLACE TEMP TABLE read_again (record_digest VARCHAR NOT NULL);

@@ -1,6 +1,5 @@
--- The room is needed no more.
+-- The room is needed no more, but what was refused is asked for once again.
 DROP TABLE IF EXISTS incoming;
-DROP TABLE IF EXISTS incoming_reject;
 DROP TABLE IF EXISTS repeated;
 DROP TABLE IF EXISTS fresh;
 DROP TABLE IF EXISTS moved;
