@@ -81,3 +81,14 @@ def test_probabilities_of_nought_and_one_can_be_judged():
 @pytest.mark.parametrize("holds", [np.ones(50, bool), np.zeros(50, bool)])
 def test_one_class_alone_cannot_be_judged(holds):
     assert "some with and some without" in probability_line(np.full(50, 0.3), holds).slope.note
+
+
+def test_standard_errors_meet_an_independent_library():
+    # statsmodels 0.15.0, GLM Binomial: -1.888802 (0.656533), 2.111205 (0.734504).
+    holds = np.arange(40) % 3 == 0
+    score = np.round(np.sin(np.arange(40) * 1.7) + 1.2 * holds, 2)
+
+    found = logistic(np.column_stack([np.ones(40), score]), holds.astype(float))
+
+    assert found.coefficients == pytest.approx([-1.888802, 2.111205], abs=1e-6)
+    assert np.sqrt(np.diag(found.covariance)) == pytest.approx([0.656533, 0.734504], abs=1e-5)

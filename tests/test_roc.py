@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy.stats import norm
 from sklearn.metrics import roc_auc_score
 
 from screening.roc import auc, auc_difference, delong, weighted_auc
@@ -129,3 +130,17 @@ def test_a_million_patients_take_seconds():
     found = auc(random.normal(holds, 1.0), holds)
 
     assert found.value == pytest.approx(0.7602, abs=0.003)  # Phi(1 / sqrt 2)
+
+
+def test_the_interval_and_the_paired_test_meet_an_independent_library():
+    # MLstatkit 0.1.91, Delong_test: AUC 0.8159 with Wald's interval 0.68025 to 0.95162, AUC 0.7541, p 0.563274.
+    holds = np.arange(40) % 3 == 0
+    own = np.round(np.sin(np.arange(40) * 1.7) + 1.2 * holds, 2)
+    rival = np.round(np.cos(np.arange(40) * 2.3) + 0.5 * holds, 2)
+
+    found, difference = delong(own, holds), auc_difference(own, rival, holds)
+
+    assert found.value == pytest.approx(0.8159341)
+    assert 2 * 1.959964 * found.standard_error == pytest.approx(0.9516206 - 0.6802475, abs=1e-6)
+    z = difference.value / ((difference.high - difference.low) / (2 * 1.959964))
+    assert 2 * norm.sf(z) == pytest.approx(0.5632736, abs=1e-6)
