@@ -19,14 +19,15 @@ from screening.progress import Progress, shown_progress
 from screening.records.batch import Format
 from screening.records.corrections import Correction
 from screening.records.dxa import check_dxa
-from screening.records.files import dxa_batches, find_sources
+from screening.records.files import context_batches, dxa_batches, find_sources
 from screening.records.identities import Identities
 from screening.records.kept import kept_dxa
+from screening.records.patients import check_context
 from screening.records.refusals import EXPLANATIONS, Refusal
 from screening.records.settings import RecordSettings
 from screening.store.database import DatabaseFolder, full_disk_told, locked, open_writer, sql
 from screening.store.publish import publish
-from screening.store.records import DXA, ImportCounts, kept_rejects, not_refused_now, store_dxa
+from screening.store.records import DXA, ImportCounts, kept_rejects, not_refused_now, store_context, store_dxa
 from screening.terminal import console
 
 import_app = typer.Typer(help="Import what the hospital already knows.", no_args_is_help=True)
@@ -74,6 +75,72 @@ def import_dxa(
             progress=progress,
         )
     console.print(dxa_line(counts))
+
+
+@import_app.command("patients")
+def import_patients(
+    files: FilesArgument,
+    database: ExistingOption,
+    format: FormatOption = None,
+    recorded: Annotated[
+        datetime | None, typer.Option("--recorded", help="Day of records that do not say theirs; else today.")
+    ] = None,
+    create: CreateOption = False,
+    config: ConfigOption = None,
+) -> None:
+    """Import what else is known of patients: diagnosis, treatment, death, opt_out (CSV, Parquet, FHIR R4).
+
+    Columns: patient_id; fact; holds (true if left out); since_date and recorded_on as YYYY-MM-DD (may be missing). Of
+    records of one patient and fact the newest counts, and of one day that it holds.
+    """
+    settings = Settings.load(config)
+    with shown_progress(console) as progress:
+        counts = import_context_files(
+            files,
+            DatabaseFolder(database),
+            settings.records,
+            settings.care_gap if config else None,
+            source_format=format,
+            recorded_on=recorded.date() if recorded else date.today(),
+            create=create,
+            progress=progress,
+        )
+    console.print(context_line(counts))
+
+
+def import_context_files(
+    paths: Sequence[Path],
+    place: DatabaseFolder,
+    settings: RecordSettings,
+    care_gap: CareGapSettings | None,
+    *,
+    source_format: Format | None = None,
+    recorded_on: date,
+    create: bool = False,
+    progress: Progress | None = None,
+) -> ImportCounts:
+    """Import facts about patients and publish: all of them, or nothing; see `import_dxa_files`."""
+    sources = find_sources(paths, source_format, settings)
+    identities = Identities.load(settings)
+
+    def told(done: int, total: int) -> None:
+        if progress is not None:
+            progress("reading", done, total)
+
+    with open_for_import(place, create=create) as connection:
+        batches = context_batches(sources, settings, identities, told)
+        checked = (check_context(batch, settings, identities, recorded_on) for batch in batches)
+        counts = store_context(connection, checked, utc_now())
+        publish(connection, place, care_gap)
+    return counts.with_passed_over(sources.unknown_count)
+
+
+def context_line(counts: ImportCounts) -> str:
+    """Say what became of the facts."""
+    return (
+        f"Facts about patients: {counts.accepted} accepted ({counts.added} added, {counts.updated} updated, "
+        f"{counts.unchanged} unchanged), {counts.rejected} refused; {counts.passed_over} other records passed over."
+    )
 
 
 def import_dxa_file(file: Path, place: DatabaseFolder, care_gap: CareGapSettings | None) -> ImportCounts:

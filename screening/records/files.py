@@ -9,8 +9,11 @@ from screening.errors import UserError
 from screening.records import dicom, fhir, hl7v2
 from screening.records.batch import Batch, Format
 from screening.records.dxa_tables import read_dxa_table
+from screening.records.fhir_patients import context_batch
+from screening.records.fhir_resources import Context, read_entries
 from screening.records.identities import Identities
 from screening.records.omop import is_measurement, read_measurements
+from screening.records.patient_tables import read_context_table
 from screening.records.settings import RecordSettings
 from screening.records.tables import columns_of
 
@@ -81,6 +84,26 @@ def _format_of(path: Path, settings: RecordSettings) -> Format | None:
     return None
 
 
+def context_batches(sources: Sources, settings: RecordSettings, identities: Identities, told: Told) -> Iterator[Batch]:
+    """Read facts about patients from all files.
+
+    Raises:
+        UserError: a file cannot be read, or is of a format that tells no such facts.
+    """
+    context = _fhir_context(sources)
+    total = 1000 * len(sources.files)
+    for number, (path, source_format) in enumerate((source.path, source.source_format) for source in sources.files):
+        if source_format is Format.FHIR:
+            yield context_batch(list(read_entries(path)), context, path.name, settings, identities)
+        elif source_format in (Format.CSV, Format.PARQUET):
+            for batch, done, of in read_context_table(path, source_format, settings):
+                told(1000 * number + (1000 * done // of if of else 1000), total)
+                yield batch
+        else:
+            raise UserError(f"{path} is {source_format}: facts about patients are read from CSV, Parquet and FHIR.")
+    told(total, total)
+
+
 def dxa_batches(sources: Sources, settings: RecordSettings, identities: Identities, told: Told) -> Iterator[Batch]:
     """Read all files; `told` hears how much is done, in thousandths of a file."""
     context = _fhir_context(sources)
@@ -92,18 +115,18 @@ def dxa_batches(sources: Sources, settings: RecordSettings, identities: Identiti
     told(total, total)
 
 
-def _fhir_context(sources: Sources) -> fhir.Context:
+def _fhir_context(sources: Sources) -> Context:
     """Patients and devices may stand in other files than the results that refer to them."""
-    context = fhir.Context()
+    context = Context()
     for source in sources.files:
         if source.source_format is Format.FHIR:
-            for entry in fhir.read_entries(source.path):
+            for entry in read_entries(source.path):
                 context.add(entry)
     return context
 
 
 def _batches(
-    source: Source, settings: RecordSettings, identities: Identities, context: fhir.Context
+    source: Source, settings: RecordSettings, identities: Identities, context: Context
 ) -> Iterator[tuple[Batch, int, int]]:
     path = source.path
     match source.source_format:
@@ -114,7 +137,7 @@ def _batches(
         case Format.DICOM:
             yield dicom.dxa_batch(path), 1, 1
         case Format.FHIR:
-            entries = list(fhir.read_entries(path))
+            entries = list(read_entries(path))
             for batch in fhir.dxa_batches(entries, context, path.name, settings, identities):
                 yield batch, 1, 1
         case Format.HL7:

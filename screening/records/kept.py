@@ -9,6 +9,7 @@ import pandas as pd
 from screening.records import dicom, fhir, hl7v2
 from screening.records.batch import DXA_TEXT, Batch, Format, text_frame
 from screening.records.dxa_tables import dxa_of_rows
+from screening.records.fhir_resources import kept_entry
 from screening.records.identities import Identities
 from screening.records.omop import dxa_of_measurements
 from screening.records.refusals import Refusal
@@ -64,7 +65,7 @@ def _read_again(
             yield from hl7v2.dxa_batches(messages, source_file, settings, identities)
         case Format.FHIR:
             for text in texts:
-                entry, context = fhir.kept_entry(text)
+                entry, context = kept_entry(text)
                 yield from fhir.dxa_batches([entry], context, source_file, settings, identities)
 
 

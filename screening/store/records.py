@@ -70,8 +70,40 @@ def store_dxa(
     (conflicts,) = fetch_one(connection, "SELECT count(*) FROM current_result WHERE conflict")
     with transaction(connection):
         connection.execute(sql("merge/merge"))
+        connection.execute(sql("merge/merge_rejects"))
     connection.execute(sql("merge/unstage"))
     return ImportCounts(added, updated, unchanged, rejected, conflicts, passed_over)
+
+
+def store_context(
+    connection: duckdb.DuckDBPyConnection,
+    batches: Iterable[Checked],
+    now: datetime,
+    read_again: pd.DataFrame | None = None,
+) -> ImportCounts:
+    """Store facts about patients, all of an import or nothing; the arguments are those of `store_dxa`."""
+    connection.execute(sql("merge/stage"))
+    if read_again is not None:
+        _register_read_again(connection, read_again)
+    passed_over = 0
+    for checked in batches:
+        passed_over += checked.batch.passed_over
+        _stage_context(connection, checked, now)
+        stage_rejects(connection, checked, PATIENTS, now)
+    connection.execute(sql("merge/current_context"))
+    added, updated, unchanged, rejected = fetch_one(connection, sql("merge/count_context"))
+    with transaction(connection):
+        connection.execute("INSERT OR REPLACE INTO patient_context BY NAME SELECT * FROM current_fact")
+        connection.execute(sql("merge/merge_rejects"))
+    connection.execute(sql("merge/unstage"))
+    return ImportCounts(added, updated, unchanged, rejected, 0, passed_over)
+
+
+def _stage_context(connection: duckdb.DuckDBPyConnection, checked: Checked, now: datetime) -> None:
+    if len(checked.accepted):
+        connection.register("accepted", pa.Table.from_pandas(checked.accepted, preserve_index=False))
+        connection.execute(sql("merge/stage_context"), {"source_file": checked.batch.source_file, "imported_at": now})
+        connection.unregister("accepted")
 
 
 def kept_rejects(

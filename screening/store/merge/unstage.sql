@@ -6,3 +6,5 @@ DROP TABLE IF EXISTS moved;
 DROP TABLE IF EXISTS crowded;
 DROP TABLE IF EXISTS several;
 DROP TABLE IF EXISTS current_result;
+DROP TABLE IF EXISTS incoming_fact;
+DROP TABLE IF EXISTS current_fact;
