@@ -70,7 +70,7 @@ class DriftSettings(BaseModel):
     least_baseline_months: int = Field(3, ge=2, description="Months that are needed before the next one is judged.")
     smallest_month: int = Field(20, ge=5, description="A month of a scanner with fewer studies is not judged.")
     false_alarms: float = Field(
-        0.001, gt=0, lt=0.5, description="Chance of any false alert a month, over all scanners and metrics."
+        0.0002, gt=0, lt=0.5, description="Chance of any false alert a month, over all scanners and metrics."
     )
     material_shifts: dict[str, float] = Field(
         default_factory=lambda: dict(MATERIAL_SHIFTS),
