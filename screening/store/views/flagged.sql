@@ -8,12 +8,18 @@ SELECT
     gap.identity_conflict,
     gap.sex,
     gap.birth_date,
-    measured_study.* EXCLUDE (patient_id),
+    gap.study_instance_uid,
+    gap.study_date,
+    gap.age_years,
+    study_bmd.* EXCLUDE (patient_id, study_instance_uid, checkpoint_sha256),
+    study_bmd.checkpoint_sha256,
+    model.data_kind,
     gap.last_dxa_date
 FROM care_gap_among(true) AS gap
-JOIN measured_study USING (study_instance_uid)
-WHERE gap.flagged AND measured_study.band = 'likely'
-ORDER BY measured_study.osteoporosis_probability DESC, measured_study.age_years DESC, gap.patient_id;
+JOIN study_bmd USING (study_instance_uid)
+JOIN model USING (checkpoint_sha256)
+WHERE gap.flagged AND model.active AND study_bmd.band = 'likely'
+ORDER BY study_bmd.osteoporosis_probability DESC, gap.age_years DESC, gap.patient_id;
 COMMENT ON COLUMN flagged.last_dxa_date IS 'Date of the newest central DXA on record; NULL when there is none.';
 COMMENT ON COLUMN flagged.bmd_cnn IS 'Areal BMD estimated by BMD_CNN: mean of the usable levels L1 to L4, g/cm2. Not a DXA.';
 COMMENT ON COLUMN flagged.attenuation_hu IS 'Mean trabecular attenuation of the used levels, HU as acquired: the transparent comparator.';

@@ -6,14 +6,19 @@ CREATE OR REPLACE VIEW worklist AS
 SELECT
     row_number() OVER (
         ORDER BY
-            gap.open DESC, measured_study.osteoporosis_probability DESC, measured_study.age_years DESC, gap.patient_id
+            gap.open DESC, study_bmd.osteoporosis_probability DESC, gap.age_years DESC, gap.patient_id
     ) AS position,
     gap.patient_id,
     gap.identified,
     gap.identity_conflict,
     gap.sex,
     gap.birth_date,
-    measured_study.* EXCLUDE (patient_id),
+    gap.study_instance_uid,
+    gap.study_date,
+    gap.age_years,
+    study_bmd.* EXCLUDE (patient_id, study_instance_uid, checkpoint_sha256),
+    study_bmd.checkpoint_sha256,
+    model.data_kind,
     gap.last_dxa_date,
     gap.state,
     gap.open,
@@ -26,9 +31,10 @@ SELECT
     study.accession_number,
     study.institution_name
 FROM care_gap_among(true) AS gap
-JOIN measured_study USING (study_instance_uid)
+JOIN study_bmd USING (study_instance_uid)
+JOIN model USING (checkpoint_sha256)
 JOIN study USING (study_instance_uid)
-WHERE gap.in_gap AND measured_study.band = 'likely'
+WHERE gap.in_gap AND model.active AND study_bmd.band = 'likely'
 ORDER BY position;
 COMMENT ON COLUMN worklist.position IS 'Place in the list, from 1: waiting for a decision, then most probable, then oldest first.';
 COMMENT ON COLUMN worklist.last_dxa_date IS 'Date of the newest central DXA on record; NULL when there is none.';
