@@ -94,13 +94,14 @@ class Reasons:
 
     def add_failures(self, values: pd.DataFrame, rules: pa.DataFrameSchema) -> None:
         """Take note of the rules that rows break; each rule is named by its reason."""
+        if values.empty:
+            return
         try:
             rules.validate(values, lazy=True)
         except pa.errors.SchemaErrors as errors:
-            cases = errors.failure_cases
-            rows = self._index.get_indexer(cases["index"])
-            ranks = cases["check"].map({reason.value: rank for reason, rank in _RANKS.items()})
-            np.minimum.at(self._ranks, rows, ranks.to_numpy(np.int16))
+            for check, cases in errors.failure_cases.groupby("check"):
+                rows = self._index.get_indexer(cases["index"])
+                self._ranks[rows] = np.minimum(self._ranks[rows], _RANKS[Refusal(str(check))])
 
     @property
     def refused(self) -> NDArray[np.bool_]:

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pandera.pandas as pa
 
-from screening.records.batch import Batch
+from screening.records.batch import Batch, Format
 from screening.records.checking import Checked, Reasons, Texts, days, moments, numbers, rejected_rows
 from screening.records.identities import Identities, identified
 from screening.records.manufacturers import maker_of
@@ -68,7 +68,7 @@ def check_dxa(batch: Batch, settings: RecordSettings, identities: Identities, to
             "region": _region(text, settings, reasons),
             "manufacturer": maker.words(lambda name: maker_of(name, settings.manufacturers)),
             "manufacturer_text": maker.words(str),
-            "bmd_dxa": _bmd(text, reasons),
+            "bmd_dxa": _bmd(text, _unit_where_none(batch, settings), reasons),
             "t_score": _score(text, "t_score", reasons),
             "z_score": _score(text, "z_score", reasons),
             "status": _translated(Texts.of(text["status"]), _status, reasons),
@@ -157,15 +157,20 @@ def _agreed(stated: str, of_code: str, named: Callable[[str], str | Refusal]) ->
     return region + side if region + side in HIP_REGIONS else region
 
 
-def _bmd(text: pd.DataFrame, reasons: Reasons) -> pd.Series:
+def _unit_where_none(batch: Batch, settings: RecordSettings) -> str:
+    """The unit of a BMD that states none; a table has taken that of its column before."""
+    return "" if batch.source_format in (Format.CSV, Format.PARQUET) else settings.message_bmd_unit
+
+
+def _bmd(text: pd.DataFrame, unit_where_none: str, reasons: Reasons) -> pd.Series:
     values, units = Texts.of(text["bmd_dxa"]), Texts.of(text["bmd_unit"])
-    reasons.add(units, per_g_cm2, values.stated)
-    return values.values(numbers) / units.values(_divisors)
+    reasons.add(units, lambda unit: per_g_cm2(unit or unit_where_none), values.stated)
 
+    def divisors(stated: pd.Series) -> pd.Series:
+        found = [per_g_cm2(unit or unit_where_none) for unit in stated]
+        return pd.Series([1.0 if isinstance(one, Refusal) else one for one in found])
 
-def _divisors(units: pd.Series) -> pd.Series:
-    found = [per_g_cm2(unit) for unit in units]
-    return pd.Series([1.0 if isinstance(one, Refusal) else one for one in found])
+    return values.values(numbers) / units.values(divisors)
 
 
 def _score(text: pd.DataFrame, name: str, reasons: Reasons) -> pd.Series:

@@ -54,7 +54,7 @@ def dxa_of_rows(
         parts.append(part.assign(region=region, place=region, row_number=row_number[stated]))
         rows.append(text[stated])
     empty = text[~stated_anywhere]
-    without = _records(empty, settings, {}).assign(refusal=Refusal.NO_VALUE.value)
+    without = _records(empty, settings, {}).assign(region=next(iter(wide)), refusal=Refusal.NO_VALUE.value)
     parts.append(without.assign(row_number=row_number[~stated_anywhere]))
     records = pd.concat(parts, ignore_index=True)
     verbatim = pd.concat([*rows, empty], ignore_index=True)
