@@ -105,7 +105,7 @@ def import_dxa(arguments: argparse.Namespace) -> bool:
         publish(connection, place, CareGapSettings(as_of_date=AS_OF))
     speed = rows / run_screening("import", "dxa", str(file), "--database", str(place.folder))
     say(f"import: {speed:,.0f} rows/s of {rows:,} (limit {IMPORT_LIMIT_ROWS_A_SECOND:,})")
-    return speed >= IMPORT_LIMIT_ROWS_A_SECOND
+    return bool(speed >= IMPORT_LIMIT_ROWS_A_SECOND)
 
 
 def run_screening(*words: str) -> float:
