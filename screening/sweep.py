@@ -28,7 +28,7 @@ from screening.store.database import DatabaseFolder, fetch_one, full_disk_told, 
 from screening.store.file_index import PendingStudy, PresentStudies, Settling, packed_series, pending_studies
 from screening.store.folder_index import full_walk_due
 from screening.store.ledger import Ledger, ledger, series_ledger
-from screening.store.models import promoted_checkpoint
+from screening.store.models import model_named, promoted_checkpoint, trained_on
 from screening.store.placement import place_again
 from screening.store.publish import publish
 from screening.store.readings import commit_readings, forget_that_it_was_read
@@ -63,6 +63,7 @@ class SweepResult:
     excluded_count: int
     failed_count: int
     published: Path
+    trained_on: str = "simulated CT"  # the checkpoint that read
 
     @property
     def file_found_count(self) -> int:
@@ -134,6 +135,7 @@ def run_sweep(
         statuses = _read(connection, workers, plugin, night, pending, progress, stopping)
         state = "stopped" if cut_short or len(statuses) < len(pending) else "completed"
         counts, books = _reconciled(connection, night, indexed, beside, statuses)
+        read_with = trained_on(connection, model_named(connection, facts.sha256))
         end_sweep(connection, night.sweep_id, state, counts | _index_counts(indexed), books)
         publish(
             connection,
@@ -150,6 +152,7 @@ def run_sweep(
         index=indexed,
         books=books,
         published=place.published,
+        trained_on=read_with,
         **counts,
     )
 

@@ -10,7 +10,7 @@ import typer
 from screening.commands.options import ConfigOption, DatabaseOption, DeviceOption, WorkersOption, settings_in_force
 from screening.config import Settings
 from screening.errors import UserError
-from screening.labels import NOTICE, SIMULATED_NOTICE
+from screening.labels import NOTICE
 from screening.progress import shown_progress
 from screening.stopping import next_time
 from screening.store.database import DatabaseFolder
@@ -51,7 +51,7 @@ def sweep(
     )
     show_sweep(console, result)
     console.print(f"Published: {result.published}\nNext: screening dashboard --database {shlex.quote(str(database))}")
-    console.print(f"{NOTICE} {SIMULATED_NOTICE}." if settings.prediction.checkpoint is None else NOTICE)
+    console.print(f"{NOTICE} BMD_CNN is trained on {result.trained_on}.")
     _exit(result, settings.sweep.failed_share_limit)
 
 

@@ -50,7 +50,7 @@ def validate(
     model = active_model(connection)
     rows = _paired_rows(connection, settings)
     pairs = pairs_on_one_scale(rows, settings, references, model.reference)
-    measured_count = fetch_one(connection, "SELECT count(*) FROM patient_bmd")[0]
+    measured_count = fetch_one(connection, sql("queries/measured_patients"))[0]
     if not len(pairs):
         raise UserError(
             f"None of {measured_count} measured patients has a DXA of L1-L4 within {settings.window_days} days: import "
