@@ -16,7 +16,6 @@ from screening.comparison import compare as compared
 from screening.config import Settings
 from screening.errors import UserError
 from screening.labels import NOTICE
-from screening.prediction.tscore import REFERENCES
 from screening.store.database import full_disk_told, locked, open_writer, transaction
 from screening.store.models import (
     Model,
@@ -137,7 +136,7 @@ def promote(
 def _compared(
     connection: duckdb.DuckDBPyConnection, settings: Settings, current: Model, candidate: Model
 ) -> Comparison:
-    pairs = read_pairs(connection, settings.validation, REFERENCES)
+    pairs = read_pairs(connection, settings.validation, settings.prediction.known_references())
     before, after = (readings(connection, one, pairs.study_instance_uid) for one in (current, candidate))
     return compared(before, after, pairs.bmd_dxa, pairs.osteoporosis)
 

@@ -16,7 +16,6 @@ from screening.config import Settings
 from screening.errors import UserError
 from screening.labels import NOTICE
 from screening.pairing import Pairs
-from screening.prediction.tscore import REFERENCES
 from screening.recalibration import Recalibration
 from screening.recalibration import recalibrate as fit
 from screening.store.database import full_disk_told, locked, open_writer, transaction
@@ -58,7 +57,7 @@ def recalibrate(
         parent = active_model(connection)
         configured = [settings.prediction.checkpoint] if settings.prediction.checkpoint else []
         source = checkpoint_file(place, parent, [*configured, bundled_checkpoint()])
-        pairs = read_pairs(connection, settings.validation, REFERENCES)
+        pairs = read_pairs(connection, settings.validation, settings.prediction.known_references())
         usable = _usable(pairs)
         found = fit(pairs.bmd_cnn[usable], pairs.bmd_dxa[usable], pairs.osteoporosis[usable], kind)
         show_recalibration(console, found)

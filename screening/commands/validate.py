@@ -12,7 +12,6 @@ from rich.table import Table
 from screening.commands.options import ConfigOption, PublishedOption
 from screening.config import Settings
 from screening.errors import UserError
-from screening.prediction.tscore import REFERENCES
 from screening.store.database import DatabaseFolder, full_disk_told, locked, open_writer, unfinished
 from screening.store.publish import publish
 from screening.store.validation import validate as compare
@@ -50,7 +49,7 @@ def validate(
     place = published_place(database)
     settings = Settings.load(config)
     with full_disk_told(place), locked(place), open_writer(place) as connection:
-        report = compare(connection, settings.validation, REFERENCES)
+        report = compare(connection, settings.validation, settings.prediction.known_references())
         publish(
             connection,
             place,
