@@ -169,7 +169,7 @@ def dicom_export(rows: list[Row], folder: Path, rng: Generator) -> Export:
             dataset.save_as(place / f"{number:05}", enforce_file_format=True)
         return (place,)
 
-    return exported(rows, FAULTS[:-1] + REGION_FAULTS[:1] + UNIT_FAULTS, rng, write, 1)
+    return exported(rows, FAULTS[:-1] + REGION_FAULTS + UNIT_FAULTS, rng, write, 1)
 
 
 def dicom_head(row: Row, sop_class: str) -> Dataset:

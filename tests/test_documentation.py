@@ -36,7 +36,7 @@ def modules_in_readme() -> list[str]:
 @pytest.mark.parametrize("line", commands_in_readme())
 def test_documented_commands_and_options_exist(line: str) -> None:
     words = line.split()[1:]
-    command = words[:2] if words[0] in ("import", "export") else words[:1]
+    command = words[:2] if words[0] in ("import", "export", "model") else words[:1]
     help_text = CliRunner().invoke(app, [*command, "--help"], env=WIDE)
     assert help_text.exit_code == 0, help_text.output
     for option in (word for word in words if word.startswith("--")):

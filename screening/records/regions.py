@@ -34,6 +34,12 @@ _NOT_CENTRAL: Final = re.compile(
 _NOT_FOR_DIAGNOSIS: Final = re.compile(r"\b(ward'?s?|troch(?:anter)?|inter(?:troch(?:anter)?)?|shaft|lateral|l5)\b")
 _SIDES: Final = (("_left", re.compile(r"\b(left|lt|l)\b")), ("_right", re.compile(r"\b(right|rt|r)\b")))
 _SPINE: Final = re.compile(r"\b(lumbar|spine|lspine|l-spine|ls|lwk|lws)\b")
+# What may stand beside the spine without naming another part of it.
+_SPINE_WORDS: Final = re.compile(
+    r"(?:(?:a\.?p\.?|p\.?a\.?|antero-?posterior|postero-?anterior|dual|dxa|dexa|xr|lumbar|spine|lspine|l-spine|ls|lwk|lws|"
+    r"vertebrae?|column|total|mean|average|region|of|the|bone|mineral|densit(?:y|ometry)|bmd|mass|area|measurement|scan|"
+    r"result|value|[tz]-?score|by)(?: |$))+"
+)
 _BODIES: Final = re.compile(r"(?<![a-z])l ?([1-4])(?:(?: ?(?:-|to|through|thru) ?l? ?|l)([1-4]))?(?!\d)")
 _NECK: Final = re.compile(r"\b(femoral neck|femur neck|neck of femur|neck|fn)\b")
 _HIP: Final = re.compile(
@@ -85,7 +91,7 @@ def _lumbar_of(words: str, lumbar: str) -> str:
         bodies.update(range(ends[0], ends[1] + 1))
     if bodies:
         return _lumbar_name(tuple(sorted(bodies)))
-    return lumbar if _SPINE.search(words) and not _FEMUR.search(words) else ""
+    return lumbar if _SPINE.search(words) and _SPINE_WORDS.fullmatch(words) else ""
 
 
 def _hip_of(words: str) -> str:

@@ -5,8 +5,9 @@ from io import StringIO
 from typing import Any
 
 import duckdb
+import hypothesis
 import pandas as pd
-import pytest
+from hypothesis import strategies as st
 
 from screening.records.batch import Format
 from screening.records.dxa import check_dxa
@@ -17,9 +18,6 @@ from screening.records.patients import check_context
 from screening.records.settings import RecordSettings
 from screening.store.database import create_schema
 from screening.store.records import store_context, store_dxa
-
-hypothesis = pytest.importorskip("hypothesis")
-st = pytest.importorskip("hypothesis.strategies")
 
 NOW, TODAY = datetime(2025, 6, 30, 12), date(2025, 6, 30)
 SETTINGS = RecordSettings()
