@@ -32,7 +32,7 @@ class Comparison:
         It is worse where its error is larger, or its AUC smaller, by more than chance, or both by whatever it be.
         """
         if self.n < FEWEST_PAIRS:
-            return f"both have read only {self.n} pairs, too few to compare ({FEWEST_PAIRS})"
+            return f"both have read only {self.n} pairs with a DXA on their scale, too few to compare ({FEWEST_PAIRS})"
         error, told = self.difference["mae_g_cm2"], self.difference["auc"]
         if error.low is not None and error.low > 0:
             return f"its mean absolute error is larger by {error.value:.4f} g/cm2 (at least {error.low:.4f})"
@@ -63,7 +63,7 @@ def compare(current: Array, candidate: Array, bmd_dxa: Array, osteoporosis: Arra
     low = osteoporosis[told] == 1
     own, other = (np.abs(values - bmd_dxa)[measured] for values in (candidate, current))
     return Comparison(
-        n=int(read.sum()),
+        n=int(measured.sum()),
         current=_figures(current, bmd_dxa, osteoporosis, read),
         candidate=_figures(candidate, bmd_dxa, osteoporosis, read),
         difference={

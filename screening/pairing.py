@@ -15,7 +15,7 @@ import pandas as pd
 
 from screening.errors import UserError
 from screening.imaging.model_input import kvp_scale
-from screening.prediction.tscore import OSTEOPOROSIS_T, Reference
+from screening.prediction.tscore import Reference, is_osteoporosis
 from screening.statistics import Array, Flags
 from screening.validation_settings import ValidationSettings
 
@@ -126,7 +126,7 @@ def _osteoporosis(rows: pd.DataFrame, names: Mapping[str, str], references: Mapp
     sd = _floats(manufacturers.map({name: reference.sd_g_cm2 for name, reference in chosen.items()}))
     reported = _floats(rows["t_score_dxa"])
     t_score = np.where(np.isnan(reported), (_floats(rows["bmd_dxa"]) - mean) / sd, reported)
-    return np.where(np.isnan(t_score), np.nan, (t_score <= OSTEOPOROSIS_T).astype(np.float64))
+    return np.where(np.isnan(t_score), np.nan, is_osteoporosis(t_score).astype(np.float64))
 
 
 def _at_120_kv(hu: Array, kvp_kv: Array) -> Array:

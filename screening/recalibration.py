@@ -143,7 +143,7 @@ def _joined(edges: Sequence[int], fewest: int) -> list[int]:
 
 
 def conformal_half_width(error: Array) -> float:
-    """Half width that covers a new patient with 90 % probability (Lei et al., J Am Stat Assoc 2018;113:1094)."""
+    """Bound of 90 % of the cross-validated errors; they are of several fits, so coverage is checked, not proven."""
     rank = int(np.ceil(COVERAGE * (len(error) + 1)))
     return float(np.sort(error)[min(rank, len(error)) - 1])
 

@@ -115,10 +115,8 @@ def share(holds: Flags) -> Estimate:
     n = len(holds)
     if n == 0:
         return undefined(0, "nobody to count")
-    p = float(holds.mean())
-    centre, spread = p + NORMAL**2 / (2 * n), NORMAL * math.sqrt(p * (1 - p) / n + NORMAL**2 / (4 * n**2))
-    low, high = ((centre + sign * spread) / (1 + NORMAL**2 / n) for sign in (-1, 1))
-    return Estimate(p, max(low, 0.0) if p > 0 else 0.0, min(high, 1.0) if p < 1 else 1.0, n)
+    interval = stats.binomtest(int(holds.sum()), n).proportion_ci(CONFIDENCE, method="wilson")
+    return Estimate(float(holds.mean()), float(interval.low), float(interval.high), n)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,8 +7,8 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 WINDOW_DAYS: Final = 180
 
-# Standardised BMD of the spine = factor x BMD of the manufacturer. Known in the field (Genant 1994; Hui 1997), but the
-# figures were not read from a source here: unverified, a site may state its own.
+# Standardised BMD of the spine = factor x BMD of the manufacturer. General knowledge of the field, not read from a
+# source: unverified, a site may state its own.
 STANDARDISED_FACTORS: Final = {"Hologic": 1.0755, "GE": 0.9522, "Norland": 1.0761}
 # Reference population whose T-score a densitometer reports, where a report gives BMD alone.
 REPORTED_REFERENCES: Final = {"Hologic": "hologic_l1_l4_female", "GE": "lunar_l1_l4_female"}

@@ -59,6 +59,13 @@ def test_fewer_than_20_pairs_are_too_few(n, comparable):
     assert (found.objection is None) == comparable
 
 
+def test_pairs_without_a_bmd_on_the_scale_compare_nothing():
+    current, candidate, bmd_dxa, osteoporosis = readers(n=40, candidate=0.001)
+    bmd_dxa[19:] = np.nan
+
+    assert compare(current, candidate, bmd_dxa, osteoporosis).objection is not None
+
+
 def test_both_are_measured_on_pairs_that_both_have_read():
     current, candidate, bmd_dxa, osteoporosis = readers()
     current[:50], candidate[250:] = np.nan, np.nan

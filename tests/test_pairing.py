@@ -85,8 +85,10 @@ def test_the_reported_t_score_tells_osteoporosis(t_score, osteoporosis):
     ("manufacturer", "bmd", "osteoporosis"),
     [
         ("Hologic", 0.771, 1),  # 1.047 - 2.5 * 0.110 = 0.772
+        ("Hologic", 0.772, 1),
         ("Hologic", 0.773, 0),
         ("GE", 0.879, 1),  # 1.18 - 2.5 * 0.12 = 0.880
+        ("GE", 0.880, 1),
         ("GE", 0.881, 0),
     ],
 )

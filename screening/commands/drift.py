@@ -67,7 +67,9 @@ def show_drift(console: Console, found: pd.DataFrame) -> None:
     if len(alerts):
         console.print(_alerts(alerts))
     else:
-        console.print("No scanner reads otherwise than it did at first.")
+        scanners = found["scanner"].nunique()
+        seen = found.loc[found["state"] == "stable", "scanner"].nunique()
+        console.print(f"{seen} of {scanners} scanners could be judged: none reads otherwise than it did at first.")
     console.print(NOTICE)
 
 

@@ -129,7 +129,7 @@ def import_context_files(
 
     with open_for_import(place, create=create) as connection:
         batches = context_batches(sources, settings, identities, told)
-        checked = (check_context(batch, settings, identities, recorded_on) for batch in batches)
+        checked = (check_context(batch, settings, identities, recorded_on, date.today()) for batch in batches)
         counts = store_context(connection, checked, utc_now())
         publish(connection, place, care_gap)
     return counts.with_passed_over(sources.unknown_count)
@@ -139,7 +139,8 @@ def context_line(counts: ImportCounts) -> str:
     """Say what became of the facts."""
     return (
         f"Facts about patients: {counts.accepted} accepted ({counts.added} added, {counts.updated} updated, "
-        f"{counts.unchanged} unchanged), {counts.rejected} refused; {counts.passed_over} other records passed over."
+        f"{counts.unchanged} unchanged), {counts.rejected} refused (screening import rejects lists them; until they are "
+        f"mended, whoever they speak of may be flagged); {counts.passed_over} other records passed over."
     )
 
 
@@ -253,6 +254,7 @@ def show_retry(
     if counts is not None:
         publish(connection, place, None)
         console.print(f"Checked again. {dxa_line(counts)}")
+    console.print("Refused facts about patients are not checked again: mend their file and import it.")
 
 
 def show_rejects(rows: list[tuple[str, str, str, int, int]]) -> None:

@@ -13,7 +13,7 @@ from screening.commands.options import ConfigOption, PublishedOption
 from screening.config import Settings
 from screening.errors import UserError
 from screening.store.database import DatabaseFolder, full_disk_told, locked, open_writer, unfinished
-from screening.store.publish import publish
+from screening.store.publish import publish, window_in_force
 from screening.store.validation import validate as compare
 from screening.terminal import console
 from screening.validation_report import (
@@ -49,13 +49,15 @@ def validate(
     place = published_place(database)
     settings = Settings.load(config)
     with full_disk_told(place), locked(place), open_writer(place) as connection:
-        report = compare(connection, settings.validation, settings.prediction.known_references())
+        window = {} if config else {"window_days": window_in_force(connection)}
+        chosen = settings.validation.model_copy(update=window)
+        report = compare(connection, chosen, settings.prediction.known_references())
         publish(
             connection,
             place,
             settings.care_gap if config else None,
             keep=settings.sweep.keep_publications,
-            window_days=settings.validation.window_days,
+            window_days=chosen.window_days,
         )
     for path, text in ((as_json, to_json(report)), (as_markdown, to_markdown(report))):
         if path is not None:

@@ -115,6 +115,11 @@ INTERVAL_COVERAGE: Final = 0.90
 _ROUNDING: Final = 1e-9
 
 
+def is_osteoporosis(t: Floats | float) -> NDArray[np.bool_]:
+    """Tell which T-scores (n,), or whether one, reach -2.5; NaN does not."""
+    return np.asarray(t) <= OSTEOPOROSIS_T + _ROUNDING
+
+
 @dataclass(frozen=True, slots=True)
 class Standard:
     """What a density is held against: a reference population, and the rule for osteoporosis."""
@@ -204,7 +209,7 @@ def osteoporosis_cut_g_cm2(reference: Reference) -> float:
 
 def category(t: float, yam: float | None = None) -> Category:
     """Name the band of a T-score; with %YAM, by the Japanese rule."""
-    reached = t <= OSTEOPOROSIS_T + _ROUNDING if yam is None else yam <= OSTEOPOROSIS_YAM_PERCENT + _ROUNDING
+    reached = is_osteoporosis(t) if yam is None else yam <= OSTEOPOROSIS_YAM_PERCENT + _ROUNDING
     return Category(str(_categories(np.array([t]), np.array([reached]))[0]))
 
 

@@ -44,7 +44,7 @@ def dxa_of_rows(
     wide = {region: columns for region, columns in settings.wide_columns.items() if _named(columns, text)}
     if not wide:
         records = _records(text, settings, {}).assign(row_number=row_number)
-        return Batch(source_format, source_file, records, text, settings.date_formats)
+        return Batch(source_format, source_file, _in(source_format, records, settings), text, settings.date_formats)
     parts, rows = [], []
     stated_anywhere = pd.Series(False, index=text.index)
     for region, columns in wide.items():
@@ -58,7 +58,7 @@ def dxa_of_rows(
     parts.append(without.assign(row_number=row_number[~stated_anywhere]))
     records = pd.concat(parts, ignore_index=True)
     verbatim = pd.concat([*rows, empty], ignore_index=True)
-    return Batch(source_format, source_file, records, verbatim, settings.date_formats)
+    return Batch(source_format, source_file, _in(source_format, records, settings), verbatim, settings.date_formats)
 
 
 def _records(text: pd.DataFrame, settings: RecordSettings, wide: Mapping[str, str]) -> pd.DataFrame:
@@ -72,9 +72,15 @@ def _records(text: pd.DataFrame, settings: RecordSettings, wide: Mapping[str, st
         column = text.get(names[field], empty) if field not in ("region_of_code", "refusal", "place") else empty
         default = defaults.get(field, "")
         filled[field] = column.where(column.str.strip() != "", default) if default else column
-    if settings.decimal == ",":
-        filled |= {name: filled[name].str.replace(".", "", regex=False).str.replace(",", ".") for name in _VALUES}
     return pd.DataFrame(filled)
+
+
+def _in(source_format: Format, records: pd.DataFrame, settings: RecordSettings) -> pd.DataFrame:
+    """Write the values of a CSV with a decimal point; where its mark is a comma, one with a point cannot be told."""
+    if source_format is not Format.CSV or settings.decimal == ".":
+        return records
+    marks = str.maketrans({",": ".", ".": "?"})
+    return records.assign(**{name: records[name].str.translate(marks) for name in _VALUES})
 
 
 def _field(name: str) -> str:
@@ -108,8 +114,8 @@ def _refuse_incomplete(path: Path, header: list[str], settings: RecordSettings) 
         expected = ", ".join(settings.columns.get(name, name) for name in required)
         raise UserError(
             f"{path} lacks the column {settings.columns.get(missing[0], missing[0])}; expected {expected} and bmd_dxa "
-            f"or t_score, separated by {_spoken(settings.delimiter)}, found {', '.join(header) or 'nothing'}: "
-            "name its columns in records.columns."
+            f"or t_score, separated by {_spoken(settings.delimiter)}, found {len(header)} others in the first line: "
+            "name them in records.columns, or the separator in records.delimiter."
         )
 
 

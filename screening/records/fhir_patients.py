@@ -99,7 +99,9 @@ def _contained_code(resource: Resource) -> Any:
 
 
 def _coded(concept: Any, beginnings: tuple[str, ...]) -> bool:
-    return any(code.replace(".", "").startswith(beginnings) for code, _ in codings_of(concept))
+    """Tell whether a code is one of these or, of ICD-10 and ATC, below it; M8140/3 is a tumour's (ICD-O), not M81."""
+    codes = [code.replace(".", "") for code, _ in codings_of(concept) if "/" not in code]
+    return any(code.startswith(one) if one[:1].isalpha() else code == one for code in codes for one in beginnings)
 
 
 def _statuses(resource: Resource) -> set[str]:

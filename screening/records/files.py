@@ -14,7 +14,7 @@ from screening.records.fhir_resources import Context, read_entries
 from screening.records.identities import Identities
 from screening.records.omop import is_measurement, read_measurements
 from screening.records.patient_tables import read_context_table
-from screening.records.settings import RecordSettings
+from screening.records.settings import CONTEXT_FIELDS, DXA_FIELDS, RecordSettings
 from screening.records.tables import columns_of
 
 _HEAD_BYTES: Final = 4096
@@ -52,6 +52,8 @@ def find_sources(paths: Sequence[Path], wanted: Format | None, settings: RecordS
             raise UserError(f"Cannot read {path}: it does not exist.")
         for file in _walked(path) if path.is_dir() else [path]:
             source_format = wanted or _format_of(file, settings)
+            if source_format is Format.CSV and path.is_dir() and not _names_a_field(file, settings):
+                source_format = None  # a letter or a list of something else
             if source_format is not None:
                 found.append(Source(file, source_format))
             elif path.is_dir():
@@ -63,6 +65,14 @@ def find_sources(paths: Sequence[Path], wanted: Format | None, settings: RecordS
 
 def _walked(folder: Path) -> list[Path]:
     return sorted(path for path in folder.rglob("*") if path.is_file() and not path.name.startswith("."))
+
+
+def _names_a_field(file: Path, settings: RecordSettings) -> bool:
+    """Tell whether the first line names any column that records are read from."""
+    wide = [name for columns in settings.wide_columns.values() for name in columns.values()]
+    fields = (*DXA_FIELDS, *CONTEXT_FIELDS, *settings.columns.values(), *settings.context_columns.values(), *wide)
+    known = {name.strip().lower() for name in fields}
+    return not known.isdisjoint(columns_of(file, Format.CSV, settings))
 
 
 def _format_of(path: Path, settings: RecordSettings) -> Format | None:

@@ -29,13 +29,21 @@ _CHARSETS: Final = {
     "": "utf-8",
     "ascii": "ascii",
 }
-# HL7 table 0085: of one observation; table 0123 of an order uses the same letters where they overlap.
+# HL7 table 0085: status of one observation (OBX-11).
 _STATUS: Final = {
     **dict.fromkeys(("", "F", "U", "B", "V"), "final"),
     **dict.fromkeys(("C", "A"), "corrected"),
     **dict.fromkeys(("P", "R", "S"), "preliminary"),
     **dict.fromkeys(("I", "O"), "pending"),
     **dict.fromkeys(("D", "W", "X", "N", "Y"), "withdrawn"),
+}
+# HL7 table 0123: status of an order (OBR-25), where S is scheduled but not done, and A has some of its results.
+_ORDER_STATUS: Final = {
+    **dict.fromkeys(("", "F"), "final"),
+    "C": "corrected",
+    **dict.fromkeys(("P", "R", "A"), "preliminary"),
+    **dict.fromkeys(("I", "O", "S"), "pending"),
+    **dict.fromkeys(("X", "Y", "Z"), "withdrawn"),
 }
 _FRAME: Final = re.compile("[\x0b\x1c]")
 _HEADS: Final = ("FHS", "BHS", "BTS", "FTS")
@@ -153,8 +161,7 @@ def _report(group: _Group, settings: RecordSettings, identities: Identities) -> 
     code = code_of(_codings(group.obr, 4), "", settings)
     if not isinstance(code, Code) or code.quantity is Quantity.NOT_A_DXA:
         return []
-    status = _STATUS.get(_text(group.obr, 25), _text(group.obr, 25))
-    return [{**_head(group, None, identities), "status": status, "region": "unspecified", "place": "OBR"}]
+    return [{**_head(group, None, identities), "region": "unspecified", "place": "OBR"}]
 
 
 def _observation(obx: hl7.Segment, group: _Group, settings: RecordSettings, identities: Identities) -> Row | None:
@@ -186,7 +193,7 @@ def _head(group: _Group, obx: hl7.Segment | None, identities: Identities) -> Row
         (_subcomponent(repetition, 4, 1), _subcomponent(repetition, 1, 1)) for repetition in _repetitions(group.pid, 3)
     ]
     issuer, identifier = identities.choose(candidates)
-    status = (_text(obx, 11) if obx is not None else "") or _text(group.obr, 25)
+    own, of_order = (_text(obx, 11) if obx is not None else ""), _text(group.obr, 25)
     sub_id = _text(obx, 4) if obx is not None else ""
     sender = _text(group.msh, 3)
     return {
@@ -195,7 +202,7 @@ def _head(group: _Group, obx: hl7.Segment | None, identities: Identities) -> Row
         "dxa_date": _day((_text(obx, 14) if obx is not None else "") or _text(group.obr, 7)),
         "region": "" if re.fullmatch(r"[\d.]*", sub_id) else sub_id,
         "manufacturer": (_text(obx, 18) if obx is not None else "") or (sender if known_maker(sender) else ""),
-        "status": _STATUS.get(status, status),
+        "status": _STATUS.get(own, own) if own else _ORDER_STATUS.get(of_order, of_order),
         "issued_at": _moment(_text(group.obr, 22) or _text(group.msh, 7)),
     }
 

@@ -25,7 +25,7 @@ def read_context_table(path: Path, source_format: Format, settings: RecordSettin
     if missing:
         raise UserError(
             f"{path} lacks the column {_column(missing[0], settings)}; expected patient_id and fact (diagnosis, "
-            f"treatment, death or opt_out), found {', '.join(header) or 'nothing'}: name its columns in "
+            f"treatment, death or opt_out), found {len(header)} others in the first line: name them in "
             "records.context_columns."
         )
     for table in read_table(path, source_format, settings):

@@ -18,14 +18,17 @@ _HOLDS: Final = {
 }
 
 
-def check_context(batch: Batch, settings: RecordSettings, identities: Identities, recorded_on: date) -> Checked:
+def check_context(
+    batch: Batch, settings: RecordSettings, identities: Identities, recorded_on: date, today: date
+) -> Checked:
     """Check facts about patients.
 
     Args:
         batch: records with the columns CONTEXT_TEXT and row_number.
         settings: words of the site for the facts.
         identities: whose identifiers are known.
-        recorded_on: day for records that do not say when they were made; later days are refused.
+        recorded_on: day for records that do not say when they were made.
+        today: later days are refused.
     """
     text = batch.records
     reasons = Reasons(text.index)
@@ -39,8 +42,8 @@ def check_context(batch: Batch, settings: RecordSettings, identities: Identities
             **identified(text, identities, reasons),
             "fact": facts.words(lambda word: known.get(word.lower(), "")),
             "holds": holds.words(lambda word: _HOLDS.get(word.lower(), "")) == "true",
-            "since_date": _day(text["since_date"], batch.date_formats, recorded_on, reasons),
-            "recorded_on": _day(text["recorded_on"], batch.date_formats, recorded_on, reasons).fillna(
+            "since_date": _day(text["since_date"], batch.date_formats, today, reasons),
+            "recorded_on": _day(text["recorded_on"], batch.date_formats, today, reasons).fillna(
                 pd.Timestamp(recorded_on)
             ),
         }

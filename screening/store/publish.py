@@ -42,7 +42,7 @@ def publish(
         fold_reviews(connection, place)
         number = fetch_one(connection, "SELECT coalesce(max(publication_id), 0) + 1 FROM publication")[0]
         publication = _publication(number, care_gap or _limits_in_force(connection))
-        window = {"validation_window_days": _window_in_force(connection) if window_days is None else window_days}
+        window = {"validation_window_days": window_in_force(connection) if window_days is None else window_days}
         write_rows(connection, "publication", [publication | window])
         connection.execute(sql("queries/enter_new_flags"))
     connection.execute("CHECKPOINT")
@@ -61,7 +61,8 @@ def _limits_in_force(connection: duckdb.DuckDBPyConnection) -> CareGapSettings:
     return CareGapSettings(look_back_months=rows[0][0], minimum_age_years=rows[0][1]) if rows else CareGapSettings()
 
 
-def _window_in_force(connection: duckdb.DuckDBPyConnection) -> int:
+def window_in_force(connection: duckdb.DuckDBPyConnection) -> int:
+    """Days between CT and DXA that the newest publication allows; the default before the first."""
     rows = connection.execute(
         "SELECT validation_window_days FROM publication ORDER BY publication_id DESC LIMIT 1"
     ).fetchall()

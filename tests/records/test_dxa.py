@@ -127,6 +127,23 @@ def test_other_units_are_refused(tmp_path: Path, unit: str, reason: str) -> None
     ]
 
 
+def test_a_point_where_the_mark_is_a_comma_is_refused(tmp_path: Path) -> None:
+    settings = RecordSettings(delimiter=";", decimal=",")
+    header = "patient_id;dxa_date;region;t_score\n"
+    checked = imported(tmp_path, "A;2024-03-01;L1-L4;-0.5", "B;2024-03-01;L1-L4;-0,5", header=header, settings=settings)
+    assert accepted(checked)["t_score"].to_list() == [-0.5]
+    assert refused(checked) == [(2, "not_a_number")]
+
+
+def test_the_decimal_mark_of_a_csv_is_none_of_parquet(tmp_path: Path) -> None:
+    file = tmp_path / "dxa.parquet"
+    rows = {"patient_id": ["A"], "dxa_date": ["2024-03-01"], "region": ["L1-L4"], "t_score": [-0.5]}
+    pd.DataFrame(rows).to_parquet(file)
+    settings = RecordSettings(decimal=",")
+    ((batch, *_),) = read_dxa_table(file, Format.PARQUET, settings)
+    assert check_dxa(batch, settings, Identities.load(settings), TODAY).accepted["t_score"].to_list() == [-0.5]
+
+
 def test_the_site_names_its_columns_dates_and_decimals(tmp_path: Path) -> None:
     settings = RecordSettings(
         columns={"patient_id": "MRN", "dxa_date": "Scan Date", "bmd_dxa": "BMD"},
@@ -216,6 +233,12 @@ def test_a_byte_order_mark_and_empty_lines_do_no_harm(tmp_path: Path) -> None:
 def test_semicolons_are_said(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="separated by commas"):
         imported(tmp_path, "A1;2024-03-01", header="patient_id;dxa_date;region\n")
+
+
+def test_the_first_line_of_a_file_without_header_is_told_to_nobody(tmp_path: Path) -> None:
+    with pytest.raises(UserError) as error:
+        imported(tmp_path, header="SECRET-ID,2025-01-03,L1-L4,0.9\n")
+    assert "secret" not in str(error.value).lower()
 
 
 def test_a_column_named_twice_is_said(tmp_path: Path) -> None:

@@ -187,7 +187,7 @@ def facts(folder: Path, *resources: Any) -> Checked:
     identities = Identities.load(SETTINGS)
     sources = find_sources([file], Format.FHIR, SETTINGS)
     (batch,) = context_batches(sources, SETTINGS, identities, lambda done, total: None)
-    return check_context(batch, SETTINGS, identities, TODAY)
+    return check_context(batch, SETTINGS, identities, TODAY, TODAY)
 
 
 SUBJECT = {"reference": "Patient/p1"}
@@ -225,3 +225,19 @@ def test_other_conditions_are_passed_over_and_what_is_taken_back_is_refused(tmp_
 def test_who_lives_is_not_dead(tmp_path: Path) -> None:
     (row,) = facts(tmp_path, PATIENT | {"deceasedBoolean": False}).accepted.to_dict("records")
     assert (row["fact"], row["holds"]) == ("death", False)
+
+
+@pytest.mark.parametrize("code", ["M8140/3", "M82.0", "648590061"])
+def test_a_code_that_only_begins_like_one_of_osteoporosis_is_passed_over(tmp_path: Path, code: str) -> None:
+    checked = facts(tmp_path, PATIENT, CONDITION | {"code": coded(code)})
+    assert (len(checked.accepted), len(checked.rejected)) == (0, 0)
+
+
+def test_undated_facts_may_be_of_an_earlier_day_than_dated_ones(tmp_path: Path) -> None:
+    file = tmp_path / "facts.json"
+    file.write_text(json.dumps(PATIENT | {"deceasedDateTime": "2024-06-01"}), encoding="utf-8")
+    identities = Identities.load(SETTINGS)
+    sources = find_sources([file], Format.FHIR, SETTINGS)
+    (batch,) = context_batches(sources, SETTINGS, identities, lambda done, total: None)
+    checked = check_context(batch, SETTINGS, identities, date(2024, 1, 1), TODAY)
+    assert checked.accepted["since_date"].dt.date.to_list() == [date(2024, 6, 1)]

@@ -92,9 +92,23 @@ def test_a_refused_result_is_kept_with_the_segments_it_needs(tmp_path: Path) -> 
 
 
 def test_an_order_of_a_dxa_says_that_one_was_done(tmp_path: Path) -> None:
-    obr = "OBR|1||O1|38269-7^DXA^LN|||20240301|||||||||||||||||||F"
+    obr = "OBR|1||O1|38269-7^DXA^LN|||20240301||||||||||||||||||F"
     (row,) = accepted(read(tmp_path, message(obr=obr))).to_dict("records")
     assert (row["region"], row["dxa_date"].date()) == ("unspecified", date(2024, 3, 1))
+
+
+@pytest.mark.parametrize(
+    ("status", "reason"), [("S", "no_result_yet"), ("O", "no_result_yet"), ("X", "withdrawn"), ("Z", "withdrawn")]
+)
+def test_an_order_that_was_not_done_is_no_dxa(tmp_path: Path, status: str, reason: str) -> None:
+    obr = f"OBR|1||O1|38269-7^DXA^LN|||20240301||||||||||||||||||{status}"
+    checked = read(tmp_path, message(obr=obr))
+    assert reasons(checked) == [reason]
+
+
+def test_an_order_with_some_of_its_results_is_preliminary(tmp_path: Path) -> None:
+    obr = "OBR|1||O1|38269-7^DXA^LN|||20240301||||||||||||||||||A"
+    assert accepted(read(tmp_path, message(obr=obr)))["status"].to_list() == ["preliminary"]
 
 
 def test_a_broken_message_is_refused_and_the_next_one_is_read(tmp_path: Path) -> None:

@@ -79,7 +79,7 @@ def tables(dxa_files: list[list[str]], fact_files: list[list[str]]) -> dict[str,
     for number, lines in enumerate(fact_files):
         rows = pd.Series(range(2, len(lines) + 2))
         batch = context_of_rows(text_of(FACT_HEADER, lines), rows, Format.CSV, f"{number}.csv", SETTINGS)
-        store_context(connection, [check_context(batch, SETTINGS, identities, TODAY)], NOW)
+        store_context(connection, [check_context(batch, SETTINGS, identities, TODAY, TODAY)], NOW)
     found = {
         table: connection.execute(f"SELECT {columns} FROM {table} ORDER BY ALL").fetchall()
         for table, columns in COLUMNS.items()

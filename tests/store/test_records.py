@@ -214,7 +214,7 @@ def facts(*rows: str) -> Checked:
     batch = context_of_rows(
         text.fillna("").astype("str"), pd.Series(range(2, len(rows) + 2)), Format.CSV, "f", SETTINGS
     )
-    return check_context(batch, SETTINGS, Identities.load(SETTINGS), TODAY)
+    return check_context(batch, SETTINGS, Identities.load(SETTINGS), TODAY, TODAY)
 
 
 def test_the_newest_record_of_a_fact_counts_and_of_one_day_that_it_holds(

@@ -5,4 +5,5 @@ SELECT
     round(avg(abs(bmd_cnn - bmd_dxa)), 3) AS "MAE g/cm2",
     round(avg(bmd_cnn - bmd_dxa), 3) AS "bias g/cm2",
     string_agg(DISTINCT data_kind, ', ') AS "trained on"
-FROM validation_pair;
+FROM validation_pair
+WHERE bmd_dxa IS NOT NULL;
