@@ -139,8 +139,8 @@ def context_line(counts: ImportCounts) -> str:
     """Say what became of the facts."""
     return (
         f"Facts about patients: {counts.accepted} accepted ({counts.added} added, {counts.updated} updated, "
-        f"{counts.unchanged} unchanged), {counts.rejected} refused (screening import rejects lists them; until they are "
-        f"mended, whoever they speak of may be flagged); {counts.passed_over} other records passed over."
+        f"{counts.unchanged} unchanged), {counts.rejected} refused (screening import rejects lists them; until "
+        f"they are mended, whoever they speak of may be flagged); {counts.passed_over} other records passed over."
     )
 
 
