@@ -1,7 +1,6 @@
 """CSV and Parquet -> frames of text, some rows at a time, with the number of each row in its file."""
 
 import csv
-import io
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -126,16 +125,31 @@ def _csv_tables(file: BinaryIO, header: list[str], settings: RecordSettings, tot
         numbers, following = _numbers(following, batch.num_rows, malformed.numbers)
         text = pd.DataFrame({name: pd.Series(batch.column(name), dtype="str") for name in header})
         filled = np.logical_or.reduce([text[name] != "" for name in header])
-        yield TextTable(
-            text[filled].reset_index(drop=True),
-            pd.Series(numbers[filled]),
-            {number: _fields(row, settings) for number, row in malformed.taken().items()},
-            min(file.tell(), total),
-            total,
-        )
-    late = {number: _fields(row, settings) for number, row in malformed.taken().items()}
-    if late:
-        yield TextTable(pd.DataFrame(columns=header, dtype="str"), pd.Series(dtype="int64"), late, total, total)
+        done = min(file.tell(), total)
+        yield TextTable(text[filled].reset_index(drop=True), pd.Series(numbers[filled]), {}, done, total)
+        if malformed.rows:
+            yield _line_by_line(malformed.taken(), header, settings, done, total)
+    if malformed.rows:
+        yield _line_by_line(malformed.taken(), header, settings, total, total)
+
+
+def _line_by_line(
+    malformed: dict[int, str], header: list[str], settings: RecordSettings, done: int, total: int
+) -> TextTable:
+    """Take malformed rows apart: a quote that does not end has swallowed the lines up to the next one."""
+    good: list[list[str]] = []
+    numbers: list[int] = []
+    bad: dict[int, str] = {}
+    for number, row in malformed.items():
+        for offset, line in enumerate(row.splitlines()):
+            fields = next(csv.reader([line], delimiter=settings.delimiter), [])
+            if len(fields) == len(header) and line.count('"') % 2 == 0:
+                good.append(fields)
+                numbers.append(number + offset)
+            elif any(fields):
+                bad[number + offset] = json.dumps({"fields": fields}, ensure_ascii=False)
+    text = pd.DataFrame(good, columns=header, dtype="str")
+    return TextTable(text, pd.Series(numbers, dtype="int64"), bad, done, total)
 
 
 def _open_csv(
@@ -168,11 +182,6 @@ def _numbers(following: int, count: int, malformed: list[int]) -> tuple[NDArray[
     candidates = np.arange(following, following + count + len(between))
     numbers = np.setdiff1d(candidates, between, assume_unique=True)[:count]
     return numbers, int(numbers[-1]) + 1 if count else following
-
-
-def _fields(row: str, settings: RecordSettings) -> str:
-    fields = next(csv.reader(io.StringIO(row), delimiter=settings.delimiter), [])
-    return json.dumps({"fields": fields}, ensure_ascii=False)
 
 
 def _read_parquet(path: Path) -> Iterator[TextTable]:

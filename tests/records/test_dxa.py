@@ -235,6 +235,15 @@ def test_semicolons_are_said(tmp_path: Path) -> None:
         imported(tmp_path, "A1;2024-03-01", header="patient_id;dxa_date;region\n")
 
 
+def test_a_quote_that_does_not_end_takes_no_other_line_with_it(tmp_path: Path) -> None:
+    lines = [f"{name},2024-03-01,L1-L4,0.8,," for name in "ABCD"]
+    checked = imported(
+        tmp_path, lines[0], '"open,2024-03-01,L1-L4,0.8,,', *lines[1:3], 'E,"2024-03-01",L1-L4,0.8,,', lines[3]
+    )
+    assert sorted(accepted(checked)["patient_id"]) == ["A", "B", "C", "D", "E"]
+    assert refused(checked) == [(3, "malformed")]
+
+
 def test_the_first_line_of_a_file_without_header_is_told_to_nobody(tmp_path: Path) -> None:
     with pytest.raises(UserError) as error:
         imported(tmp_path, header="SECRET-ID,2025-01-03,L1-L4,0.9\n")
