@@ -21,10 +21,7 @@ from screening.errors import UserError
 # Files that clients from DuckDB 1.4 on can read (R, DBeaver, older notebooks).
 STORAGE_VERSION: Final = "v1.4.0"
 # What DuckDB keeps of a file in memory may not grow with the archive; larger work goes through the disk beside it.
-_WRITER_CONFIG: Final[dict[str, str | bool | int | float | list[str]]] = {
-    "storage_compatibility_version": STORAGE_VERSION,
-    "memory_limit": "2GiB",
-}
+_WRITER_MEMORY: Final = "SET memory_limit = '2GiB'"
 # Every column carries a COMMENT with its unit, DICOM tag or definition. Missing is NULL, never NaN: CHECK with BETWEEN
 # refuses NaN, which DuckDB orders above every number. Times are UTC. `bmd` is areal (g/cm2).
 SCHEMA: Final = ("sweeps", "archive", "references", "readings", "records", "reviews", "flags", "validation")
@@ -198,7 +195,7 @@ def open_writer(place: DatabaseFolder) -> Iterator[duckdb.DuckDBPyConnection]:
     if not place.working.exists() and place.published.exists():
         copy_durably(place.published, place.working)  # the working folder was lost; nothing else is
     try:
-        connection = duckdb.connect(place.working, config=_WRITER_CONFIG)
+        connection = duckdb.connect(place.working, config={"storage_compatibility_version": STORAGE_VERSION})
     except duckdb.IOException as error:
         if _means_full_disk(error):
             raise
@@ -207,6 +204,7 @@ def open_writer(place: DatabaseFolder) -> Iterator[duckdb.DuckDBPyConnection]:
             f"Close the program; a damaged file can be replaced by a copy of {place.published}."
         ) from error
     try:
+        connection.execute(_WRITER_MEMORY)
         create_schema(connection)
         yield connection
     finally:

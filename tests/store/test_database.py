@@ -94,6 +94,13 @@ SERIES = {
 }  # fmt: skip
 
 
+def test_the_memory_of_the_writer_is_bounded(tmp_path: Path) -> None:
+    place = DatabaseFolder(tmp_path / "db")
+    place.create()
+    with open_writer(place) as connection:
+        assert connection.execute("SELECT current_setting('memory_limit')").fetchall() == [("2.0 GiB",)]
+
+
 def test_an_older_database_keeps_its_series_and_takes_their_acquisitions(tmp_path: Path) -> None:
     place = DatabaseFolder(tmp_path / "db")
     place.create()
