@@ -6,9 +6,9 @@ from typing import Any, Final
 
 import numpy as np
 
-from screening.roc import auc, auc_difference
-from screening.statistics import Array, Estimate, Flags, paired_bootstrap
-from screening.validation import agreement
+from screening.roc import auc_difference
+from screening.statistics import Array, Estimate, paired_bootstrap
+from screening.validation import reader_against_dxa
 
 FEWEST_PAIRS: Final = 20
 # Pairs read by fits that leave them out come from several fits, which disturbs their order by about 0.001.
@@ -64,8 +64,8 @@ def compare(current: Array, candidate: Array, bmd_dxa: Array, osteoporosis: Arra
     own, other = (np.abs(values - bmd_dxa)[measured] for values in (candidate, current))
     return Comparison(
         n=int(measured.sum()),
-        current=_figures(current, bmd_dxa, osteoporosis, read),
-        candidate=_figures(candidate, bmd_dxa, osteoporosis, read),
+        current=_shown(np.where(read, current, np.nan), bmd_dxa, osteoporosis),
+        candidate=_shown(np.where(read, candidate, np.nan), bmd_dxa, osteoporosis),
         difference={
             "mae_g_cm2": paired_bootstrap(lambda taken: float((own[taken] - other[taken]).mean()), len(own)),
             "auc": auc_difference(-candidate[told], -current[told], low),
@@ -73,8 +73,6 @@ def compare(current: Array, candidate: Array, bmd_dxa: Array, osteoporosis: Arra
     )
 
 
-def _figures(bmd: Array, bmd_dxa: Array, osteoporosis: Array, read: Flags) -> dict[str, Estimate]:
-    measured, told = read & ~np.isnan(bmd_dxa), read & ~np.isnan(osteoporosis)
-    found = agreement(bmd[measured], bmd_dxa[measured])
-    found["auc"] = auc(-bmd[told], osteoporosis[told] == 1)
+def _shown(read: Array, bmd_dxa: Array, osteoporosis: Array) -> dict[str, Estimate]:
+    found = reader_against_dxa(read, bmd_dxa, osteoporosis)
     return {name: found[name] for name in SHOWN}

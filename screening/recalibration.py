@@ -12,11 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import optimize
 
+from screening.comparison import SHOWN
 from screening.errors import UserError
 from screening.prediction.knots import IDENTITY, Knots, through
-from screening.roc import auc
 from screening.statistics import Array, Estimate, share
-from screening.validation import agreement, folds
+from screening.validation import folds, reader_against_dxa
 
 # A line fitted to 50 pairs whose DXA scatters by 0.08 g/cm2 is known within 0.02 g/cm2; fewer leave it to chance.
 FEWEST_PAIRS: Final = 50
@@ -155,7 +155,5 @@ def _covered(error: Array, fold: NDArray[np.int64]) -> NDArray[np.bool_]:
 
 
 def _figures(read: Array, bmd_dxa: Array, osteoporosis: Array) -> dict[str, Estimate]:
-    found = agreement(read, bmd_dxa)
-    told = ~np.isnan(osteoporosis)
-    names = ("pearson_r", "mae_g_cm2", "rmse_g_cm2", "bias_g_cm2", "calibration_slope")
-    return {name: found[name] for name in names} | {"auc": auc(-read[told], osteoporosis[told] == 1)}
+    found = reader_against_dxa(read, bmd_dxa, osteoporosis)
+    return {name: found[name] for name in SHOWN}

@@ -39,9 +39,12 @@ class Figure:
     estimate: Estimate
 
 
+PAPER_SOURCE: Final = "Yasaka et al., Eur Radiol 2020;30:3549"
+
+
 @dataclass(frozen=True, slots=True)
 class PaperResult:
-    """What Yasaka et al., Eur Radiol 2020;30:3549 report of one set of patients."""
+    """What the paper reports of one set of patients."""
 
     patients: str
     n: int
@@ -58,7 +61,7 @@ def figures(pairs: Pairs, smallest_group: int) -> Iterator[Figure]:
     for metric, estimate in reader_figures(pairs, everybody).items():
         yield Figure("bmd_cnn", "overall", "all", metric, estimate)
     ruler = hu_regression(pairs.attenuation_hu120, pairs.bmd_dxa)
-    for metric, estimate in ruler_figures(pairs, ruler).items():
+    for metric, estimate in reader_against_dxa(ruler, pairs.bmd_dxa, pairs.osteoporosis).items():
         yield Figure("hu_regression", "overall", "all", metric, estimate)
     for metric, estimate in difference_figures(pairs, ruler).items():
         yield Figure("difference", "overall", "all", metric, estimate)
@@ -119,6 +122,13 @@ def agreement(predicted: Array, reference: Array) -> dict[str, Estimate]:
     }
 
 
+def reader_against_dxa(read: Array, bmd_dxa: Array, osteoporosis: Array) -> dict[str, Estimate]:
+    """Agreement and AUC of one reader (n,) where it has read; each on the patients whose DXA can tell it, else NaN."""
+    measured = ~np.isnan(read) & ~np.isnan(bmd_dxa)
+    told = ~np.isnan(read) & ~np.isnan(osteoporosis)
+    return agreement(read[measured], bmd_dxa[measured]) | {"auc": auc(-read[told], osteoporosis[told] == 1)}
+
+
 def discrimination(bmd_g_cm2: Array, osteoporosis: Flags) -> dict[str, Estimate]:
     """Tell how well low BMD tells who has osteoporosis by DXA."""
     return {"auc": auc(-bmd_g_cm2, osteoporosis), "prevalence": share(osteoporosis)}
@@ -163,14 +173,6 @@ def hu_regression(attenuation_hu: Array, bmd_dxa: Array) -> Array:
 def folds(n: int, count: int, seed: int) -> NDArray[np.int64]:
     """Deal n patients out to folds of nearly one size."""
     return np.asarray(np.random.default_rng(seed).permutation(n) % count, dtype=np.int64)
-
-
-def ruler_figures(pairs: Pairs, read: Array) -> dict[str, Estimate]:
-    """Compare the ruler with DXA, on the pairs that it could be laid on."""
-    measured = ~np.isnan(read)
-    told = measured & ~np.isnan(pairs.osteoporosis)
-    found = agreement(read[measured], pairs.bmd_dxa[measured])
-    return found | {"auc": auc(-read[told], pairs.osteoporosis[told] == 1)}
 
 
 def difference_figures(pairs: Pairs, read: Array) -> dict[str, Estimate]:

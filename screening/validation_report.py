@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from screening.labels import NOTICE
 from screening.statistics import Estimate
-from screening.validation import PAPER, Figure
+from screening.validation import PAPER, PAPER_SOURCE, Figure
 
 METRIC_WORDS: Final = {
     "pearson_r": "Pearson r",
@@ -124,7 +124,7 @@ def to_json(report: ValidationReport) -> str:
         "notice": list(report.labels),
         "figures": [_figure_document(figure) for figure in report.figures],
         "paper": {
-            "source": "Yasaka et al., Eur Radiol 2020;30:3549, doi 10.1007/s00330-020-06677-0",
+            "source": f"{PAPER_SOURCE}, doi 10.1007/s00330-020-06677-0",
             "results": [dataclasses.asdict(paper) for paper in PAPER],
         },
     }
@@ -140,7 +140,7 @@ def to_markdown(report: ValidationReport) -> str:
     """Write the report for people."""
     lines = ["# BMD_CNN against DXA", "", *(f"> {label}" for label in report.labels), ""]
     lines += _table(("what", "how many"), facts(report))
-    lines += ["## Beside the paper", "", "Intervals are 95 %. Yasaka et al., Eur Radiol 2020;30:3549.", ""]
+    lines += ["## Beside the paper", "", f"Intervals are 95 %. {PAPER_SOURCE}.", ""]
     lines += _table(("figure", "here", "paper, internal", "paper, external"), paper_lines(report))
     lines += ["## Overall", ""]
     overall = ((READER_WORDS[f.reader], METRIC_WORDS[f.metric], shown(f.estimate)) for f in report.of("overall"))

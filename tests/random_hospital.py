@@ -37,11 +37,17 @@ def fill(connection: duckdb.DuckDBPyConnection, law: Law, seed: int) -> dict[str
     """Write everything, and return what is true of every patient (n,)."""
     create_schema(connection)
     truth = people(law, np.random.default_rng(seed))
-    insert(connection, "model", pa.Table.from_pylist([MODEL]))
     insert(connection, "publication", pa.Table.from_pylist([PUBLICATION]))
-    for table, columns in tables(truth).items():
-        insert(connection, table, pa.table(columns))
+    write(connection, truth)
     return truth
+
+
+def write(connection: duckdb.DuckDBPyConnection, truth: dict[str, Any], *, without: tuple[str, ...] = ()) -> None:
+    """Write what the nights have left, but for some tables."""
+    insert(connection, "model", pa.Table.from_pylist([MODEL]))
+    for table, columns in tables(truth).items():
+        if table not in without:
+            insert(connection, table, pa.table(columns))
 
 
 def insert(connection: duckdb.DuckDBPyConnection, table: str, content: pa.Table) -> None:

@@ -1,7 +1,7 @@
 """A year of a hospital of 5,000 patients with everything planted: what comes out is held against what went in."""
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 
@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 import random_hospital
 from dxa_exports import EXPORTS
-from random_hospital import MEAN_G_CM2, SD_G_CM2, Law
+from random_hospital import MEAN_G_CM2, SD_G_CM2
 
 from screening.commands.imports import import_context_files, import_dxa_files
 from screening.config import CareGapSettings
@@ -26,7 +26,7 @@ from screening.validation_settings import DriftSettings, ValidationSettings
 
 AS_OF = date(2026, 1, 1)
 SEED = 20
-LAW = Law(patients=5000, drifting_scanner=2, drift_hu=10.0, leaning=0.8, bias_g_cm2=0.01, error_g_cm2=0.05)
+LAW = replace(hospital_truth.PLANTED, patients=5000)
 CARE_GAP = CareGapSettings(as_of_date=AS_OF)
 FORMAT_SHARES = {"csv": 0.4, "parquet": 0.2, "fhir": 0.15, "hl7": 0.15, "dicom": 0.02, "omop": 0.08}
 
@@ -49,7 +49,8 @@ def year(tmp_path_factory: pytest.TempPathFactory) -> Year:
     place.create()
     rng = np.random.default_rng(SEED)
     truth = random_hospital.people(LAW, rng)
-    write_sweeps(place, truth)
+    with open_writer(place) as connection:
+        random_hospital.write(connection, truth, without=("dxa",))
     people = frame_of(truth)
     dxa = known_dxa(people, rng)
     refusals = import_everything(place, dxa, folder, rng)
@@ -57,15 +58,6 @@ def year(tmp_path_factory: pytest.TempPathFactory) -> Year:
     context.to_csv(folder / "patients.csv", index=False)
     import_context_files([folder / "patients.csv"], place, RecordSettings(), CARE_GAP, recorded_on=AS_OF)
     return Year(place, people, dxa, context, refusals)
-
-
-def write_sweeps(place: DatabaseFolder, truth: dict[str, np.ndarray]) -> None:
-    """Write what the nights of the year have left, without any DXA."""
-    with open_writer(place) as connection:
-        random_hospital.insert(connection, "model", random_hospital.pa.Table.from_pylist([random_hospital.MODEL]))
-        for table, columns in random_hospital.tables(truth).items():
-            if table != "dxa":
-                random_hospital.insert(connection, table, random_hospital.pa.table(columns))
 
 
 def frame_of(truth: dict[str, np.ndarray]) -> pd.DataFrame:

@@ -19,7 +19,7 @@ from screening.progress import Progress, shown_progress
 from screening.records.batch import Format
 from screening.records.corrections import Correction
 from screening.records.dxa import check_dxa
-from screening.records.files import context_batches, dxa_batches, find_sources
+from screening.records.files import Told, context_batches, dxa_batches, find_sources
 from screening.records.identities import Identities
 from screening.records.kept import kept_dxa
 from screening.records.patients import check_context
@@ -122,13 +122,8 @@ def import_context_files(
     """Import facts about patients and publish: all of them, or nothing; see `import_dxa_files`."""
     sources = find_sources(paths, source_format, settings)
     identities = Identities.load(settings)
-
-    def told(done: int, total: int) -> None:
-        if progress is not None:
-            progress("reading", done, total)
-
     with open_for_import(place, create=create) as connection:
-        batches = context_batches(sources, settings, identities, told)
+        batches = context_batches(sources, settings, identities, reading(progress))
         checked = (check_context(batch, settings, identities, recorded_on, date.today()) for batch in batches)
         counts = store_context(connection, checked, utc_now())
         publish(connection, place, care_gap)
@@ -178,28 +173,32 @@ def import_dxa_files(
     sources = find_sources(paths, source_format, settings)
     identities = Identities.load(settings)
     today = date.today()
+    with open_for_import(place, create=create) as connection:
+        batches = dxa_batches(sources, settings, identities, reading(progress))
+        checked = (check_dxa(correction.applied(batch), settings, identities, today) for batch in batches)
+        counts = store_dxa(connection, checked, utc_now())
+        stale = kept_rejects(connection, DXA, files=sorted({source.path.name for source in sources.files}))
+        retry_dxa(connection, not_refused_now(connection, stale), settings, identities)
+        publish(connection, place, care_gap)
+    return counts.with_passed_over(sources.unknown_count)
+
+
+def reading(progress: Progress | None) -> Told:
+    """Return what hears how much has been read, and tells `progress`."""
 
     def told(done: int, total: int) -> None:
         if progress is not None:
             progress("reading", done, total)
 
-    with open_for_import(place, create=create) as connection:
-        batches = dxa_batches(sources, settings, identities, told)
-        checked = (check_dxa(correction.applied(batch), settings, identities, today) for batch in batches)
-        counts = store_dxa(connection, checked, utc_now())
-        stale = kept_rejects(connection, DXA, files=sorted({source.path.name for source in sources.files}))
-        retry_dxa(connection, not_refused_now(connection, stale), settings)
-        publish(connection, place, care_gap)
-    return counts.with_passed_over(sources.unknown_count)
+    return told
 
 
 def retry_dxa(
-    connection: duckdb.DuckDBPyConnection, kept: pd.DataFrame, settings: RecordSettings
+    connection: duckdb.DuckDBPyConnection, kept: pd.DataFrame, settings: RecordSettings, identities: Identities
 ) -> ImportCounts | None:
     """Check refused records again with today's settings; those that pass are stored and leave the refused ones."""
     if kept.empty:
         return None
-    identities = Identities.load(settings)
     batches = kept_dxa(kept, settings, identities)
     checked = (check_dxa(batch, settings, identities, date.today()) for batch in batches)
     return store_dxa(connection, checked, utc_now(), read_again=kept)
@@ -250,7 +249,8 @@ def show_retry(
     connection: duckdb.DuckDBPyConnection, place: DatabaseFolder, settings: Settings, reason: Refusal | None
 ) -> None:
     """Check refused records again, publish, and say what became of them."""
-    counts = retry_dxa(connection, kept_rejects(connection, DXA, reason=reason), settings.records)
+    identities = Identities.load(settings.records)
+    counts = retry_dxa(connection, kept_rejects(connection, DXA, reason=reason), settings.records, identities)
     if counts is not None:
         publish(connection, place, None)
         console.print(f"Checked again. {dxa_line(counts)}")

@@ -1,7 +1,7 @@
 """Batch of facts about patients as text -> rows for the table `patient_context`, and the refused ones."""
 
 from datetime import date
-from typing import Final
+from typing import Final, get_args
 
 import pandas as pd
 
@@ -9,9 +9,9 @@ from screening.records.batch import Batch
 from screening.records.checking import Checked, Reasons, Texts, days, rejected_rows
 from screening.records.identities import Identities, identified
 from screening.records.refusals import Refusal
-from screening.records.settings import RecordSettings
+from screening.records.settings import Fact, RecordSettings
 
-FACTS: Final = ("diagnosis", "treatment", "death", "opt_out")
+FACTS: Final = get_args(Fact)
 _HOLDS: Final = {
     **dict.fromkeys(("", "true", "t", "yes", "y", "1", "1.0"), "true"),
     **dict.fromkeys(("false", "f", "no", "n", "0", "0.0"), "false"),

@@ -56,14 +56,7 @@ def store_dxa(
         now: time of the import, UTC.
         read_again: refused records, as `kept_rejects` gives them, that these batches hold; who passes leaves them.
     """
-    connection.execute(sql("merge/stage"))
-    if read_again is not None:
-        _register_read_again(connection, read_again)
-    passed_over = 0
-    for checked in batches:
-        passed_over += checked.batch.passed_over
-        _stage_dxa(connection, checked, now)
-        stage_rejects(connection, checked, DXA, now)
+    passed_over = _stage(connection, batches, DXA, now, read_again)
     connection.execute(sql("merge/touch"))
     connection.execute(sql("merge/current"))
     added, updated, unchanged, rejected = fetch_one(connection, sql("merge/count"))
@@ -75,21 +68,9 @@ def store_dxa(
     return ImportCounts(added, updated, unchanged, rejected, conflicts, passed_over)
 
 
-def store_context(
-    connection: duckdb.DuckDBPyConnection,
-    batches: Iterable[Checked],
-    now: datetime,
-    read_again: pd.DataFrame | None = None,
-) -> ImportCounts:
+def store_context(connection: duckdb.DuckDBPyConnection, batches: Iterable[Checked], now: datetime) -> ImportCounts:
     """Store facts about patients, all of an import or nothing; the arguments are those of `store_dxa`."""
-    connection.execute(sql("merge/stage"))
-    if read_again is not None:
-        _register_read_again(connection, read_again)
-    passed_over = 0
-    for checked in batches:
-        passed_over += checked.batch.passed_over
-        _stage_context(connection, checked, now)
-        stage_rejects(connection, checked, PATIENTS, now)
+    passed_over = _stage(connection, batches, PATIENTS, now)
     connection.execute(sql("merge/current_context"))
     added, updated, unchanged, rejected = fetch_one(connection, sql("merge/count_context"))
     with transaction(connection):
@@ -99,11 +80,36 @@ def store_context(
     return ImportCounts(added, updated, unchanged, rejected, 0, passed_over)
 
 
-def _stage_context(connection: duckdb.DuckDBPyConnection, checked: Checked, now: datetime) -> None:
-    if len(checked.accepted):
-        connection.register("accepted", pa.Table.from_pandas(checked.accepted, preserve_index=False))
-        connection.execute(sql("merge/stage_context"), {"source_file": checked.batch.source_file, "imported_at": now})
-        connection.unregister("accepted")
+def _stage(
+    connection: duckdb.DuckDBPyConnection,
+    batches: Iterable[Checked],
+    kind: str,
+    now: datetime,
+    read_again: pd.DataFrame | None = None,
+) -> int:
+    """Lay out beside the tables what the batches hold; count the records that speak of something else."""
+    connection.execute(sql("merge/stage"))
+    if read_again is not None:
+        _insert(connection, "kept", read_again[["record_digest"]], "stage_read_again", {})
+    passed_over = 0
+    for checked in batches:
+        passed_over += checked.batch.passed_over
+        origin: dict[str, object] = {"source_file": checked.batch.source_file, "imported_at": now}
+        source_format = {"source_format": checked.batch.source_format.value}
+        of_accepted = origin | source_format if kind == DXA else origin
+        _insert(connection, "accepted", checked.accepted, f"stage_{kind}", of_accepted)
+        _insert(connection, "rejected", checked.rejected, "stage_reject", origin | source_format | {"kind": kind})
+    return passed_over
+
+
+def _insert(
+    connection: duckdb.DuckDBPyConnection, name: str, rows: pd.DataFrame, script: str, parameters: dict[str, object]
+) -> None:
+    """Run a script of merge/ over rows, which it knows by this name."""
+    if len(rows):
+        connection.register(name, pa.Table.from_pandas(rows, preserve_index=False))
+        connection.execute(sql(f"merge/{script}"), parameters)
+        connection.unregister(name)
 
 
 def kept_rejects(
@@ -117,32 +123,3 @@ def not_refused_now(connection: duckdb.DuckDBPyConnection, kept: pd.DataFrame) -
     """Leave out those that the import just done has refused again."""
     refused = connection.execute("SELECT record_digest FROM incoming_reject").df()["record_digest"]
     return kept[~kept["record_digest"].isin(refused)]
-
-
-def _register_read_again(connection: duckdb.DuckDBPyConnection, read_again: pd.DataFrame) -> None:
-    connection.register("kept", pa.Table.from_pandas(read_again[["record_digest"]], preserve_index=False))
-    connection.execute("INSERT INTO read_again SELECT DISTINCT record_digest FROM kept")
-    connection.unregister("kept")
-
-
-def _stage_dxa(connection: duckdb.DuckDBPyConnection, checked: Checked, now: datetime) -> None:
-    if len(checked.accepted):
-        connection.register("accepted", pa.Table.from_pandas(checked.accepted, preserve_index=False))
-        connection.execute(sql("merge/stage_dxa"), _origin(checked, now))
-        connection.unregister("accepted")
-
-
-def stage_rejects(connection: duckdb.DuckDBPyConnection, checked: Checked, kind: str, now: datetime) -> None:
-    """Put the refused records of a batch beside those of the batches before it."""
-    if len(checked.rejected):
-        connection.register("rejected", pa.Table.from_pandas(checked.rejected, preserve_index=False))
-        connection.execute(sql("merge/stage_reject"), _origin(checked, now) | {"kind": kind})
-        connection.unregister("rejected")
-
-
-def _origin(checked: Checked, now: datetime) -> dict[str, object]:
-    return {
-        "source_format": checked.batch.source_format.value,
-        "source_file": checked.batch.source_file,
-        "imported_at": now,
-    }

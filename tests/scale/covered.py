@@ -24,7 +24,6 @@ from screening.prediction.tscore import REFERENCES  # noqa: E402
 from screening.store.validation import validate  # noqa: E402
 from screening.validation_settings import ValidationSettings  # noqa: E402
 
-LAW = Law(drifting_scanner=2, drift_hu=10.0, leaning=0.8, bias_g_cm2=0.01, error_g_cm2=0.05)
 LEAST_COVERED = 0.85  # of 40 seeds; chance alone leaves fewer at true coverage once in 300 figures
 
 
@@ -33,9 +32,9 @@ def main() -> int:
     parser.add_argument("--seeds", type=int, default=40)
     parser.add_argument("--patients", type=int, default=5000)
     arguments = parser.parse_args()
-    law = replace(LAW, patients=arguments.patients)
-    planted = {("bmd_cnn", name): truth(LAW) for name, truth in hospital_truth.VERIFIED.items()}
-    planted |= {("weighted", name): truth(LAW) for name, truth in hospital_truth.EVERYBODY.items()}
+    law = replace(hospital_truth.PLANTED, patients=arguments.patients)
+    planted = {("bmd_cnn", name): truth(hospital_truth.PLANTED) for name, truth in hospital_truth.VERIFIED.items()}
+    planted |= {("weighted", name): truth(hospital_truth.PLANTED) for name, truth in hospital_truth.EVERYBODY.items()}
     covered: Counter[tuple[str, str]] = Counter()
     for seed in range(arguments.seeds):
         covered.update(covered_in(law, seed, planted))
