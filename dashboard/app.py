@@ -1,18 +1,100 @@
-"""The dashboard: pages, the labels that stand on each, and the one place where a mistake becomes a sentence.
+"""The dashboard: its door, its pages, the labels on each, and the one place where a mistake becomes a sentence.
 
 The folder of the pages must not be called `pages`: beside the main script Streamlit takes such a folder for its older
-kind of app and opens a deep link to a page without this file, so without its labels.
+kind of app and opens a deep link to a page without this file, so without its labels and without its door.
 """
 
 from pathlib import Path
+from typing import Final
 
 import streamlit as st
 
-from dashboard import queries
+from dashboard import access, queries
+from dashboard.access import Permission, Visitor
+from screening.dashboard_settings import Authentication
 from screening.errors import UserError
 from screening.labels import NOTICE, SIMULATED_NOTICE
+from screening.store.audit import AccessKind
 
-ICON = str(Path(__file__).parent / "icon.png")  # without a local file the browser asks a font server for one
+ICON: Final = str(Path(__file__).parent / "icon.png")  # without a local file the browser asks a font server for one
+LOOK_AGAIN_S: Final = 20  # a new publication is told of after so many seconds
+
+# Address -> title, and what a visitor must be allowed to for it; the first that is allowed is the start page.
+PAGES: Final = {
+    "worklist": ("Worklist", Permission.SEE_PATIENTS),
+    "patient": ("Patient", Permission.SEE_PATIENTS),
+    "sweeps": ("Sweeps", None),
+    "validation": ("Validation", None),
+    "drift": ("Drift", None),
+    "data": ("Data", None),
+}
+
+
+def sign_in() -> None:
+    """Ask an unknown visitor to sign in; nothing of the database is on this page."""
+    st.title("CT bone density screening")
+    st.markdown("Sign in to see anything.")
+    if st.button("Sign in", type="primary"):
+        st.login()
+
+
+def no_role(visitor: Visitor) -> None:
+    """Tell somebody who may not look so."""
+    access.leave_trail(AccessKind.DENIED)
+    st.title("No access")
+    st.warning(f"{visitor.name} has signed in and has no role here. Ask the quality team for one.")
+    sign_out()
+
+
+def refused() -> None:
+    """Stand in for a page that the visitor may not see."""
+    access.leave_trail(AccessKind.DENIED)
+    st.title("No access")
+    st.warning("Your role does not show this page.")
+
+
+def sign_out() -> None:
+    """Offer to sign out where somebody has signed in here."""
+    if access.settings().authentication is Authentication.OIDC and st.button("Sign out"):
+        st.logout()
+
+
+def navigation(visitor: Visitor) -> None:
+    """Run the page of the address; one that is not allowed says so instead."""
+    allowed = [name for name, (_, needed) in PAGES.items() if needed is None or visitor.may(needed)]
+    pages = [
+        st.Page(f"screens/{name}.py", title=title, url_path=name, default=name == allowed[0])
+        if name in allowed
+        else st.Page(refused, title=title, url_path=name, visibility="hidden")
+        for name, (title, _) in PAGES.items()
+    ]
+    st.navigation(pages, position="top").run()
+
+
+@st.fragment(run_every=LOOK_AGAIN_S)
+def tell_of_news(shown: queries.Publication) -> None:
+    """Offer the newest results to a page that was opened before they were published."""
+    if queries.publication() != shown and st.button("New results were published. Show them", type="primary"):
+        st.rerun()
+
+
+def open_door() -> None:
+    """Show the page to whom it is for, under its labels."""
+    visitor = access.visitor()
+    if visitor is None:
+        st.navigation([st.Page(sign_in, title="Sign in", url_path=name) for name in ("", *PAGES)]).run()
+        return
+    if not visitor.roles:
+        st.navigation([st.Page(lambda: no_role(visitor), title="No access")]).run()
+        return
+    access.leave_trail(AccessKind.SIGN_IN)
+    published = queries.publication()
+    simulated = f":orange-badge[{SIMULATED_NOTICE}] " if queries.headline(published).simulated else ""
+    labels.markdown(f"{simulated}:small[{NOTICE}]")
+    tell_of_news(published)
+    navigation(visitor)
+    sign_out()
+
 
 st.set_page_config(
     page_title="CT bone density screening",
@@ -20,21 +102,12 @@ st.set_page_config(
     layout="wide",
     menu_items={"About": f"{NOTICE} {SIMULATED_NOTICE}."},
 )
-page = st.navigation(
-    [
-        st.Page("screens/worklist.py", title="Worklist", default=True),
-        st.Page("screens/patient.py", title="Patient", url_path="patient"),
-    ],
-    position="top",
-)
 st.logo(ICON, size="large")
 # Streamlit leaves six empty lines above the first element, made for a toolbar that this page does not have.
 st.html("<style>.stMainBlockContainer {padding-top: 4.5rem; padding-bottom: 3rem}</style>")
 labels = st.empty()
 labels.markdown(f":small[{NOTICE}]")
 try:
-    if queries.headline(queries.publication()).simulated:
-        labels.markdown(f":orange-badge[{SIMULATED_NOTICE}] :small[{NOTICE}]")
-    page.run()
+    open_door()
 except UserError as mistake:
     st.error(str(mistake))

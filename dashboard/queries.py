@@ -1,6 +1,8 @@
-"""The published database -> data frames for the pages; the only place of the dashboard that opens DuckDB."""
+"""The published database -> data frames; the only place of the dashboard that opens DuckDB."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
@@ -15,6 +17,7 @@ from screening.store.database import DatabaseFolder
 
 DATABASE_VARIABLE = "SCREENING_DATABASE"  # names the folder that `screening sweep` publishes to
 SQL_FOLDER = Path(__file__).parent / "sql"
+MEMORY_LIMIT = "768MiB"  # of each open publication; the whole server stays under 1.5 GB
 CACHED_ANSWERS = 256  # answers kept in memory over all sessions; a worklist of 1,000 rows is about 0.5 MB
 
 
@@ -46,25 +49,6 @@ class Headline:
     simulated: bool  # the active checkpoint was trained on simulated CT
 
 
-@dataclass(frozen=True, slots=True)
-class PatientRecord:
-    """All that is known of one patient; one row a study, body, DXA or series in each frame."""
-
-    patient: dict[str, Any]
-    results: pd.DataFrame  # newest first
-    measurements: pd.DataFrame
-    criteria: dict[str, Any]  # the row of care_gap, empty where nothing was measured
-    dxa: pd.DataFrame
-    without_result: pd.DataFrame
-    series: pd.DataFrame
-
-    def result(self, study_instance_uid: str | None) -> dict[str, Any] | None:
-        """Return the measured study asked for, else the newest, else None."""
-        asked = self.results[self.results["study_instance_uid"] == study_instance_uid]
-        rows = _records(self.results if asked.empty else asked)
-        return rows[0] if rows else None
-
-
 def database_folder() -> DatabaseFolder:
     """Return the folder that holds the published database and the evidence pictures."""
     folder = os.environ.get(DATABASE_VARIABLE, "")
@@ -90,13 +74,29 @@ def publication() -> Publication:
     return Publication(str(path), path.stat().st_mtime_ns)
 
 
-@st.cache_data(show_spinner=False, max_entries=CACHED_ANSWERS)
-def _answer(published: Publication, name: str, parameters: dict[str, Any]) -> pd.DataFrame:
-    """Run one file of the sql folder on a connection that lives no longer than the question."""
-    question = (SQL_FOLDER / f"{name}.sql").read_text(encoding="utf-8")
+@st.cache_resource(show_spinner=False, max_entries=2, on_release=duckdb.DuckDBPyConnection.close)
+def _database(published: Publication) -> duckdb.DuckDBPyConnection:
+    """Open a publication for all questions to it; the one before stays open for sessions that still show it.
+
+    It is attached to a database in memory: a second connection to the same path would show what lay there before.
+    """
+    spill = database_folder().working.parent / "dashboard"
+    database = duckdb.connect(config={"memory_limit": MEMORY_LIMIT, "temp_directory": str(spill)})
+    database.execute("ATTACH $path AS published (READ_ONLY)", {"path": published.path})
+    return database
+
+
+@contextmanager
+def opened(published: Publication) -> Iterator[duckdb.DuckDBPyConnection]:
+    """Ask the publication something; read-only, and as many at once as there are questions.
+
+    Raises:
+        UserError: the file is damaged, or of another version.
+    """
     try:
-        with duckdb.connect(published.path, read_only=True) as connection:
-            return connection.execute(question, parameters or None).df()
+        with _database(published).cursor() as connection:
+            connection.execute("USE published")
+            yield connection
     except (duckdb.OperationalError, duckdb.InternalError, duckdb.FatalException) as problem:
         raise UserError(
             f"The published database {Path(published.path).name} cannot be read ({type(problem).__name__}). "
@@ -109,7 +109,19 @@ def _answer(published: Publication, name: str, parameters: dict[str, Any]) -> pd
         ) from problem
 
 
-def _records(frame: pd.DataFrame) -> list[dict[str, Any]]:
+@st.cache_data(show_spinner=False, max_entries=CACHED_ANSWERS)
+def answer(published: Publication, name: str, parameters: dict[str, Any] | None = None) -> pd.DataFrame:
+    """Run one file of the sql folder, e.g. "patient_dxa"; the answer is kept as long as the publication is shown.
+
+    Raises:
+        UserError: the file is damaged, or of another version.
+    """
+    question = (SQL_FOLDER / f"{name}.sql").read_text(encoding="utf-8")
+    with opened(published) as connection:
+        return connection.execute(question, parameters or None).df()
+
+
+def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
     """Turn rows into plain values, missing as None."""
     present = frame.astype(object).where(frame.notna(), None)
     return [{str(column): value for column, value in row.items()} for row in present.to_dict("records")]
@@ -117,54 +129,4 @@ def _records(frame: pd.DataFrame) -> list[dict[str, Any]]:
 
 def headline(published: Publication) -> Headline:
     """Count what the publication holds."""
-    return Headline(**_records(_answer(published, "headline", {}))[0])
-
-
-def worklist(
-    published: Publication, sexes: list[str], youngest_years: int, oldest_years: int, search: str
-) -> pd.DataFrame:
-    """List the flagged patients of these sexes and ages (completed years) whose ID contains the search text."""
-    return _answer(
-        published,
-        "worklist",
-        {
-            "sexes": sorted(sexes),
-            "youngest_years": youngest_years,
-            "oldest_years": oldest_years,
-            "search": search.strip(),
-        },
-    )
-
-
-def find_patients(published: Publication, search: str) -> pd.DataFrame:
-    """List patients, flagged or not, by part of their ID or by an accession number; 50 at most."""
-    return _answer(published, "find_patients", {"search": search.strip()})
-
-
-def patient_record(published: Publication, patient_id: str) -> PatientRecord | None:
-    """Collect all that is known of the patient, or None where the archive holds no such patient."""
-    asked = {"patient_id": patient_id}
-    found = _records(_answer(published, "patient", asked))
-    if not found:
-        return None
-    return PatientRecord(
-        patient=found[0],
-        results=_answer(published, "patient_results", asked),
-        measurements=_answer(published, "patient_measurements", asked),
-        criteria=next(iter(_records(_answer(published, "patient_criteria", asked))), {}),
-        dxa=_answer(published, "patient_dxa", asked),
-        without_result=_answer(published, "patient_without_result", asked),
-        series=_answer(published, "patient_series", asked),
-    )
-
-
-def levels(published: Publication, study_instance_uid: str) -> pd.DataFrame:
-    """List the vertebral bodies of a measured study, cranial first."""
-    return _answer(published, "patient_levels", {"study_instance_uid": study_instance_uid})
-
-
-def evidence_picture(evidence_file: str) -> Path | None:
-    """Return the stored picture, or None where the evidence folder does not hold it."""
-    folder = database_folder().evidence.resolve()
-    picture = (folder / evidence_file).resolve()
-    return picture if picture.is_relative_to(folder) and picture.is_file() else None
+    return Headline(**records(answer(published, "headline"))[0])

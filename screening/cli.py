@@ -4,22 +4,21 @@
 or an alert of drift; 130 broken off by a second Ctrl-C.
 """
 
-import os
 import sys
 import traceback
-from importlib.resources import files
 from typing import Annotated, Final
 
 import typer
 
 from screening.commands.bench import bench
+from screening.commands.dashboard import dashboard
 from screening.commands.demo import demo
 from screening.commands.drift import drift
 from screening.commands.explain import explain
 from screening.commands.export import export_app
 from screening.commands.imports import import_app
 from screening.commands.model import model_app
-from screening.commands.options import ConfigOption, PublishedOption
+from screening.commands.options import ConfigOption
 from screening.commands.recalibrate import recalibrate
 from screening.commands.simulate import simulate
 from screening.commands.sweep import sweep
@@ -28,7 +27,6 @@ from screening.config import Settings
 from screening.errors import UserError
 from screening.labels import NOTICE
 from screening.log import configure_logging
-from screening.store.database import DatabaseFolder
 from screening.terminal import console
 
 EXIT_USER_ERROR: Final = 1
@@ -43,25 +41,8 @@ app = typer.Typer(
 app.add_typer(import_app, name="import")
 app.add_typer(export_app, name="export")
 app.add_typer(model_app, name="model")
-for command in (sweep, simulate, demo, explain, bench, validate, drift, recalibrate):
+for command in (sweep, simulate, demo, explain, bench, validate, drift, recalibrate, dashboard):
     app.command()(command)
-
-
-@app.command()
-def dashboard(
-    database: PublishedOption,
-    port: Annotated[int, typer.Option(min=1, max=65535, help="Port on this machine.")] = 8501,
-) -> None:
-    """Open the dashboard on this machine (127.0.0.1 only)."""
-    if not DatabaseFolder(database).published.exists():
-        raise UserError(
-            f"No published database in {database}: run screening sweep ARCHIVE --database {database} first."
-        )
-    page = files("dashboard").joinpath("app.py")
-    command = [sys.executable, "-m", "streamlit", "run", str(page)]
-    options = ["--server.address", "127.0.0.1", "--server.port", str(port), "--server.headless", "true"]
-    environment = os.environ | {"SCREENING_DATABASE": str(database.absolute())}
-    os.execve(sys.executable, [*command, *options], environment)  # signals then reach Streamlit itself
 
 
 @app.command("config")

@@ -17,6 +17,7 @@ from pydantic import (
     model_validator,
 )
 
+from screening.dashboard_settings import DashboardSettings
 from screening.errors import UserError
 from screening.imaging.eligibility import EligibilitySettings
 from screening.imaging.label_map_files import LumbarSettings
@@ -184,6 +185,7 @@ class Settings(_Section):
     records: RecordSettings = RecordSettings()
     validation: ValidationSettings = ValidationSettings()
     drift: DriftSettings = DriftSettings()
+    dashboard: DashboardSettings = DashboardSettings()
 
     @classmethod
     def load(cls, path: Path | None) -> Self:

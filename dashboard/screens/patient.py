@@ -5,7 +5,9 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from dashboard import charts, queries, wording
+from dashboard import queries, wording
+from dashboard.charts import patient as charts
+from dashboard.rows import patient as rows
 
 LEVEL_COLUMNS = {
     "level": st.column_config.TextColumn("Level", width=50),
@@ -75,7 +77,7 @@ def ask_patient(published: queries.Publication) -> str | None:
     if not search.strip():
         st.info("Look up any patient of the archive, flagged or not, or select a row of the worklist.")
         return None
-    found = queries.find_patients(published, search)
+    found = rows.find_patients(published, search)
     if found.empty:
         st.warning("No patient of the archive matches.")
         return None
@@ -95,7 +97,7 @@ def choose_patient(found: pd.DataFrame) -> str | None:
     return chosen
 
 
-def choose_result(record: queries.PatientRecord) -> dict[str, Any] | None:
+def choose_result(record: rows.PatientRecord) -> dict[str, Any] | None:
     """Return the study of the address, the newest by default; offer the others where there are several."""
     asked = st.query_params.get("study")
     result = record.result(asked)
@@ -114,7 +116,7 @@ def choose_result(record: queries.PatientRecord) -> dict[str, Any] | None:
     return record.result(chosen)
 
 
-def show_header(record: queries.PatientRecord, result: dict[str, Any] | None) -> None:
+def show_header(record: rows.PatientRecord, result: dict[str, Any] | None) -> None:
     """Show who this is and where the patient stands."""
     patient = record.patient
     badge = ":red-badge[Flagged]" if patient["flagged"] else ":gray-badge[Not flagged]"
@@ -182,7 +184,7 @@ def show_numbers(result: dict[str, Any], measurements: pd.DataFrame) -> None:
 
 def show_picture(result: dict[str, Any]) -> None:
     """Show what was read, or say that the evidence is missing."""
-    picture = queries.evidence_picture(result["evidence_file"])
+    picture = rows.evidence_picture(result["evidence_file"])
     if picture is None:
         st.warning("The evidence picture is not in the evidence folder. Do not act on a number without evidence.")
         return
@@ -242,7 +244,7 @@ def show_dxa(dxa: pd.DataFrame) -> None:
     show_table(dxa, DXA_COLUMNS, "DXA results")
 
 
-def show_without_result(record: queries.PatientRecord) -> None:
+def show_without_result(record: rows.PatientRecord) -> None:
     """Show the studies that were excluded, failed or not read yet, and the reasons of their series."""
     st.subheader("Studies without BMD_CNN")
     studies = record.without_result
@@ -283,7 +285,7 @@ def show_provenance(result: dict[str, Any]) -> None:
     show_table(pd.DataFrame(facts.items(), columns=list(PROVENANCE_COLUMNS)), PROVENANCE_COLUMNS, "Provenance")
 
 
-def show_result(published: queries.Publication, record: queries.PatientRecord, result: dict[str, Any]) -> None:
+def show_result(published: queries.Publication, record: rows.PatientRecord, result: dict[str, Any]) -> None:
     """Show evidence, numbers and reasons of one measured study."""
     show_warnings(result)
     picture, numbers = st.columns([1, 1], gap="medium")
@@ -292,7 +294,7 @@ def show_result(published: queries.Publication, record: queries.PatientRecord, r
         show_criteria(record.criteria, queries.headline(published))
     with numbers:
         show_numbers(result, record.measurements)
-    show_levels(queries.levels(published, result["study_instance_uid"]))
+    show_levels(rows.levels(published, result["study_instance_uid"]))
 
 
 published = queries.publication()
@@ -301,7 +303,7 @@ with search_place:
     patient_id = ask_patient(published)
 if patient_id is None:
     st.stop()
-record = queries.patient_record(published, patient_id)
+record = rows.patient_record(published, patient_id)
 if record is None:
     st.warning("No patient of the archive has this ID.")
     st.stop()

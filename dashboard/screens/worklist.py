@@ -4,6 +4,7 @@ import pandas as pd
 import streamlit as st
 
 from dashboard import queries, wording
+from dashboard.rows import worklist as rows
 from screening.labels import NOTICE
 
 PATIENT_PAGE = "screens/patient.py"
@@ -65,7 +66,7 @@ def ask_worklist(published: queries.Publication, headline: queries.Headline) -> 
     )  # fmt: skip
     limits = (headline.youngest_years or 0, headline.oldest_years or 1)
     youngest, oldest = age_field.slider("Age at CT (years)", *limits, limits)
-    return queries.worklist(published, sexes or list(wording.SEXES), youngest, oldest, search)
+    return rows.worklist(published, sexes or list(wording.SEXES), youngest, oldest, search)
 
 
 def open_patient(patient_id: str, study_instance_uid: str | None = None) -> None:

@@ -98,6 +98,11 @@ class DatabaseFolder:
         return self.folder / "reviews.lock"
 
     @property
+    def audit(self) -> Path:
+        """Who looked at whom, a file a month."""
+        return self.folder / "audit"
+
+    @property
     def models(self) -> Path:
         """Checkpoints that were registered here."""
         return self.folder / "models"

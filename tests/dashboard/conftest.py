@@ -6,6 +6,7 @@ from pathlib import Path
 import published_example
 import pytest
 import streamlit as st
+from streamlit import config as st_config
 
 from dashboard import queries
 
@@ -20,6 +21,8 @@ def example_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     st.cache_data.clear()
+    st.cache_resource.clear()
+    st_config.set_option("server.address", "127.0.0.1")
     monkeypatch.setenv(queries.DATABASE_VARIABLE, str(tmp_path))
     return tmp_path
 

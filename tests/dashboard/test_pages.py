@@ -4,34 +4,12 @@ from pathlib import Path
 
 import published_example as example
 import pytest
+from page_runs import APP, assert_labelled, run_patient, run_worklist, written
 from streamlit.testing.v1 import AppTest
 
 from dashboard import queries
-from screening.labels import NOTICE, SIMULATED_NOTICE
+from screening.labels import SIMULATED_NOTICE
 from screening.store.database import DatabaseFolder
-
-APP = Path(queries.__file__).with_name("app.py")
-
-
-def run_worklist() -> AppTest:
-    return AppTest.from_file(APP, default_timeout=30).run()
-
-
-def run_patient(**address: str) -> AppTest:
-    at = AppTest.from_file(APP, default_timeout=30).run().switch_page("screens/patient.py")
-    at.query_params.update(address)
-    return at.run()
-
-
-def written(at: AppTest) -> str:
-    elements = [*at.title, *at.subheader, *at.markdown, *at.caption, *at.info, *at.warning, *at.error]
-    metrics = [f"{metric.label} {metric.value} {metric.delta}" for metric in at.metric]
-    return "\n".join([str(element.value) for element in elements] + metrics)
-
-
-def assert_labelled(at: AppTest) -> None:
-    assert not at.exception
-    assert NOTICE in written(at)
 
 
 @pytest.mark.parametrize("page", [run_worklist, run_patient])

@@ -7,6 +7,7 @@ import published_example as example
 import pytest
 
 from dashboard import queries
+from dashboard.rows import patient, worklist
 from screening.errors import UserError
 from screening.store.database import DatabaseFolder
 
@@ -15,7 +16,7 @@ ALL_SEXES = ["F", "M", "O", "unknown"]
 
 def listed(published: queries.Publication, **asked: object) -> list[str]:
     everything = {"sexes": ALL_SEXES, "youngest_years": 0, "oldest_years": 130, "search": ""}
-    return list(queries.worklist(published, **(everything | asked))["patient_id"])  # type: ignore[arg-type]
+    return list(worklist.worklist(published, **(everything | asked))["patient_id"])  # type: ignore[arg-type]
 
 
 def test_headline_counts_what_was_published(published: queries.Publication) -> None:
@@ -50,7 +51,7 @@ def test_worklist_is_narrowed_by(published: queries.Publication, asked: dict[str
 
 
 def test_worklist_row_carries_interval_months_and_absent_dxa(published: queries.Publication) -> None:
-    row = queries.worklist(published, ALL_SEXES, 0, 130, "FLAGGED-1").iloc[0]
+    row = worklist.worklist(published, ALL_SEXES, 0, 130, "FLAGGED-1").iloc[0]
 
     assert row["bmd_cnn_g_cm2"] == pytest.approx(1.047 - 3.20 * 0.110)
     assert row["bmd_interval_90_g_cm2"] == "0.585 – 0.805"
@@ -59,13 +60,13 @@ def test_worklist_row_carries_interval_months_and_absent_dxa(published: queries.
 
 
 def test_worklist_row_carries_the_old_dxa(published: queries.Publication) -> None:
-    row = queries.worklist(published, ALL_SEXES, 0, 130, "FLAGGED-2").iloc[0]
+    row = worklist.worklist(published, ALL_SEXES, 0, 130, "FLAGGED-2").iloc[0]
 
     assert row["last_dxa"] == "2018-06-01"
 
 
 def test_patients_are_found_flagged_or_not(published: queries.Publication) -> None:
-    found = queries.find_patients(published, "e")
+    found = patient.find_patients(published, "e")
 
     assert dict(zip(found["patient_id"], found["standing"], strict=True)) == {
         "FLAGGED-1": "flagged",
@@ -78,11 +79,11 @@ def test_patients_are_found_flagged_or_not(published: queries.Publication) -> No
 
 
 def test_patients_are_found_by_accession_number(published: queries.Publication) -> None:
-    assert list(queries.find_patients(published, "A-5.902")["patient_id"]) == ["FAILED"]
+    assert list(patient.find_patients(published, "A-5.902")["patient_id"]) == ["FAILED"]
 
 
 def test_interval_of_the_t_score_follows_from_the_reference(published: queries.Publication) -> None:
-    record = queries.patient_record(published, "FLAGGED-1")
+    record = patient.patient_record(published, "FLAGGED-1")
     assert record is not None
     row = record.measurements.iloc[0]
 
@@ -91,7 +92,7 @@ def test_interval_of_the_t_score_follows_from_the_reference(published: queries.P
 
 
 def test_measurements_put_ct_and_dxa_on_one_time_line(published: queries.Publication) -> None:
-    record = queries.patient_record(published, "RECENT-DXA")
+    record = patient.patient_record(published, "RECENT-DXA")
     assert record is not None
 
     assert list(record.measurements["what"]) == [
@@ -103,7 +104,7 @@ def test_measurements_put_ct_and_dxa_on_one_time_line(published: queries.Publica
 
 def test_newest_study_is_shown_unless_another_is_asked_for(folder: Path) -> None:
     example.publish_example(folder, (example.FIRST, example.EARLIER))
-    record = queries.patient_record(queries.publication(), "FLAGGED-1")
+    record = patient.patient_record(queries.publication(), "FLAGGED-1")
     assert record is not None
     newest, earlier = record.result(None), record.result(example.EARLIER.study_instance_uid)
 
@@ -114,7 +115,7 @@ def test_newest_study_is_shown_unless_another_is_asked_for(folder: Path) -> None
 
 
 def test_every_study_of_a_patient_is_measured_or_has_its_reason(published: queries.Publication) -> None:
-    record = queries.patient_record(published, "FLAGGED-1")
+    record = patient.patient_record(published, "FLAGGED-1")
     assert record is not None
 
     assert list(record.results["study_instance_uid"]) == [example.FIRST.study_instance_uid]
@@ -126,21 +127,21 @@ def test_study_that_the_checkpoint_has_not_read_is_listed(folder: Path) -> None:
     rows = example.example_rows((example.FIRST,))
     rows["outcome"] = [row for row in rows["outcome"] if row["study_instance_uid"] != "2.25.901"]
     example.publish_rows(folder, 1, rows)
-    record = queries.patient_record(queries.publication(), "EXCLUDED")
+    record = patient.patient_record(queries.publication(), "EXCLUDED")
     assert record is not None
 
     assert list(record.without_result["status"]) == ["not read yet"]
 
 
 def test_levels_are_listed_from_cranial_to_caudal(published: queries.Publication) -> None:
-    levels = queries.levels(published, example.FIRST.study_instance_uid)
+    levels = patient.levels(published, example.FIRST.study_instance_uid)
 
     assert list(levels["level"]) == ["T12", "L1", "L2", "L3", "L4", "L5"]
     assert list(levels["used"]) == [False, True, False, True, True, False]
 
 
 def test_unknown_patient_is_none(published: queries.Publication) -> None:
-    assert queries.patient_record(published, "NOBODY") is None
+    assert patient.patient_record(published, "NOBODY") is None
 
 
 def test_new_publication_shows_without_restart(folder: Path) -> None:
@@ -159,10 +160,8 @@ def test_publication_is_the_versioned_file(published: queries.Publication) -> No
 def test_database_made_anew_under_the_same_number_shows_its_own_rows(folder: Path) -> None:
     example.publish_example(folder, (example.FIRST,))
     before = listed(queries.publication())
-    file = DatabaseFolder(folder).published.resolve()
-    file.unlink()
-    example.publish_example(folder, (example.SECOND,))
-    os.utime(file, ns=(0, 1))
+    example.publish_example(folder / "anew", (example.SECOND,))
+    DatabaseFolder(folder / "anew").published.resolve().replace(DatabaseFolder(folder).published.resolve())
 
     assert before == ["FLAGGED-1"]
     assert listed(queries.publication()) == ["FLAGGED-2"]
@@ -207,7 +206,7 @@ def test_database_of_another_version_says_what_to_do(folder: Path) -> None:
 def test_evidence_is_found_in_its_folder_only(folder: Path, published: queries.Publication) -> None:
     (folder / "secret.png").write_bytes(b"")
 
-    assert queries.evidence_picture(f"{example.FIRST.study_instance_uid}.png") is not None
-    assert queries.evidence_picture("absent.png") is None
-    assert queries.evidence_picture("../secret.png") is None
-    assert queries.evidence_picture("") is None
+    assert patient.evidence_picture(f"{example.FIRST.study_instance_uid}.png") is not None
+    assert patient.evidence_picture("absent.png") is None
+    assert patient.evidence_picture("../secret.png") is None
+    assert patient.evidence_picture("") is None

@@ -3,7 +3,7 @@
 import pandas as pd
 import pytest
 
-from dashboard import charts
+from dashboard.charts import patient as charts
 
 
 @pytest.fixture

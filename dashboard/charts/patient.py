@@ -1,18 +1,10 @@
-"""Data frames -> figures; pure functions, units on the axes, colours named once.
-
-Colours are those of Okabe and Ito's palette (jfly.uni-koeln.de/color), which stay apart under every common colour
-vision; marks differ in shape as well. Text and grid take the colours of the page's theme, light or dark.
-"""
+"""Measurements of one patient -> figures."""
 
 import pandas as pd
 import plotly.graph_objects as go
 
+from dashboard.charts.colours import BLUE, GREY, ORANGE, VERMILION
 from screening.prediction.tscore import NORMAL_T, OSTEOPOROSIS_T
-
-BLUE = "#0072B2"
-ORANGE = "#E69F00"
-VERMILION = "#D55E00"
-GREY = "#7F8A93"
 
 T_RANGE = (-5.0, 2.0)  # shown unless a measurement lies outside
 

@@ -1,0 +1,146 @@
+"""Who is looking, what they may see and do, and the trail of what they saw."""
+
+import hmac
+import os
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum, auto
+from pathlib import Path
+from typing import Final
+
+import streamlit as st
+
+from dashboard import queries
+from screening.dashboard_settings import Authentication, DashboardSettings, Role
+from screening.errors import UserError
+from screening.store.audit import Access, AccessKind, record
+
+SETTINGS_VARIABLE: Final = "SCREENING_DASHBOARD"  # JSON of DashboardSettings, set by `screening dashboard`
+LOCAL_PERSON: Final = "user of this machine"
+_SEEN: Final = "accesses of this session"
+
+
+class Permission(Enum):
+    """What a page asks for before it shows or does something."""
+
+    SEE_PATIENTS = auto()
+    REVIEW = auto()
+    ASK_SQL = auto()
+    SEE_AUDIT = auto()
+
+
+PERMISSIONS: Final = {
+    Role.VIEWER: {Permission.SEE_PATIENTS},
+    Role.REVIEWER: {Permission.SEE_PATIENTS, Permission.REVIEW},
+    Role.QUALITY: {Permission.SEE_PATIENTS, Permission.ASK_SQL, Permission.SEE_AUDIT},
+    Role.RESEARCH: {Permission.ASK_SQL},
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Visitor:
+    """Somebody who has signed in, or sits at this machine."""
+
+    name: str
+    roles: frozenset[Role]
+
+    def may(self, permission: Permission) -> bool:
+        """Tell whether one of the roles allows it."""
+        return any(permission in PERMISSIONS[role] for role in self.roles)
+
+
+def settings() -> DashboardSettings:
+    """Return how the dashboard was started; on this machine alone where nothing says otherwise.
+
+    Raises:
+        UserError: the server listens elsewhere than the settings allow, as after `streamlit run` by hand.
+    """
+    given = os.environ.get(SETTINGS_VARIABLE)
+    wanted = DashboardSettings.model_validate_json(given) if given else DashboardSettings()
+    if wanted.authentication is Authentication.NONE and st.get_option("server.address") != wanted.address:
+        raise UserError(
+            "The dashboard listens on other addresses than this machine's, without sign-in. "
+            "Start it with `screening dashboard`."
+        )
+    return wanted
+
+
+def visitor() -> Visitor | None:
+    """Return who is looking, or None where nobody has signed in yet.
+
+    Raises:
+        UserError: the request did not come through the proxy, or the server is not closed as its settings say.
+    """
+    door = settings()
+    if door.authentication is Authentication.NONE:
+        return Visitor(LOCAL_PERSON, frozenset({Role.VIEWER, Role.REVIEWER, Role.QUALITY}))
+    user = st.user.to_dict()
+    if door.authentication is Authentication.PROXY:
+        return _from_proxy(door, user)
+    if not user.get("is_logged_in") or _expired(door, user):
+        return None
+    return _known(door, user.get(door.name_claim), user.get(door.groups_claim))
+
+
+def permitted(permission: Permission) -> bool:
+    """Tell whether whoever is looking may do this."""
+    current = visitor()
+    return current is not None and current.may(permission)
+
+
+def leave_trail(
+    action: AccessKind, *, patient_id: str | None = None, study_instance_uid: str | None = None,
+    row_count: int | None = None, detail: str = "",
+) -> None:  # fmt: skip
+    """Enter what was seen into the audit trail, once as long as the same thing stays in view.
+
+    Raises:
+        UserError: the trail cannot be written; nothing may be shown then.
+    """
+    current = visitor()
+    if current is None:
+        raise UserError("Sign in first.")
+    access = Access(
+        current.name, tuple(sorted(current.roles)), action, patient_id, study_instance_uid, row_count, detail
+    )
+    seen: dict[AccessKind, Access] = st.session_state.setdefault(_SEEN, {})
+    if action not in (AccessKind.REVIEW, AccessKind.DOWNLOAD, AccessKind.QUERY) and seen.get(action) == access:
+        return
+    record(queries.database_folder(), access)
+    seen[action] = access
+
+
+def _from_proxy(door: DashboardSettings, user: Mapping[str, object]) -> Visitor:
+    """Believe the headers of the proxy.
+
+    Raises:
+        UserError: they are not the proxy's, or name nobody.
+    """
+    if door.proxy_secret is not None:
+        expected = Path(door.proxy_secret).read_text(encoding="utf-8").strip()
+        given = str(user.get("proxy_secret") or "")
+        if not hmac.compare_digest(expected.encode(), given.encode()):
+            raise UserError("This request did not come through the sign-in of the hospital.")
+    if not user.get("person"):
+        raise UserError(f"The proxy names nobody: it must send the header {door.name_header}.")
+    return _known(door, user["person"], str(user.get("groups") or "").split(","))
+
+
+def _known(door: DashboardSettings, name: object, groups: object) -> Visitor:
+    """Give a person the roles of their groups.
+
+    Raises:
+        UserError: the sign-in service does not name the person.
+    """
+    if not isinstance(name, str) or not name:
+        raise UserError(f"The sign-in service names nobody: its token must hold the claim {door.name_claim}.")
+    listed = groups if isinstance(groups, list) else [groups]
+    belongs = {str(group).strip() for group in listed if group} | {name}
+    return Visitor(name, frozenset(role for role, members in door.roles.items() if belongs & set(members)))
+
+
+def _expired(door: DashboardSettings, user: Mapping[str, object]) -> bool:
+    """Tell whether the sign-in (claim iat) is too long ago; Streamlit's own cookie would last 30 days."""
+    since = user.get("iat")
+    return not isinstance(since, int | float) or time.time() > since + door.session_hours * 3600

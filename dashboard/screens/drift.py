@@ -1,0 +1,5 @@
+"""drift"""
+
+import streamlit as st
+
+st.title("Drift")

@@ -1,0 +1,5 @@
+"""validation"""
+
+import streamlit as st
+
+st.title("Validation")
