@@ -78,6 +78,11 @@ class DatabaseFolder:
         return self.folder / "work" / "lock"
 
     @property
+    def progress(self) -> Path:
+        """How far the running sweep is."""
+        return self.folder / "work" / "progress.json"
+
+    @property
     def key(self) -> Path:
         """The site's secret for study keys in logs and file names."""
         return self.folder / "work" / "site.key"
