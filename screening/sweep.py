@@ -34,6 +34,7 @@ from screening.store.publish import publish
 from screening.store.readings import commit_readings, forget_that_it_was_read
 from screening.store.rows import ReadStudy
 from screening.store.sweep_rows import begin_sweep, end_sweep
+from screening.store.sweep_state import SweepTeller, told
 from screening.streaming import Done, Here, Workers, stream
 from screening.worker import ReadersPlugin, read_study_packed
 
@@ -115,6 +116,7 @@ def run_sweep(
     place.create()
     plugin = ReadersPlugin(checkpoint, settings.prediction.device)
     with (
+        told(place, progress) as telling,
         full_disk_told(place),
         locked(place),
         open_writer(place) as connection,
@@ -124,15 +126,17 @@ def run_sweep(
         if isinstance(workers, Here):
             plugin.load()  # what cannot be loaded is told before anything is noted
         night = _begin(connection, place, archives, settings, facts)
+        telling.begin(night.sweep_id)
         place_again(connection, settings.prediction.standard(), settings.prediction.known_references().values())
         if recompute:
             forget_that_it_was_read(connection, facts.sha256)
         full = full or full_walk_due(connection, archives, settings.sweep.full_walk_days, datetime.now(UTC))
-        indexed = update_index(connection, workers, archives, settings, progress, stopping, full=full)
+        indexed = update_index(connection, workers, archives, settings, telling, stopping, full=full)
         cut_short = stopping()
         beside = _label_maps(connection, settings.lumbar)
         pending = _studies(connection, night, beside, retry_failed=retry_failed).pending
-        statuses = _read(connection, workers, plugin, night, pending, progress, stopping)
+        statuses = _read(connection, workers, plugin, night, pending, telling, stopping)
+        telling.enter("publication")
         state = "stopped" if cut_short or len(statuses) < len(pending) else "completed"
         counts, books = _reconciled(connection, night, indexed, beside, statuses)
         read_with = trained_on(connection, model_named(connection, facts.sha256))
@@ -230,17 +234,19 @@ def _read(
     plugin: ReadersPlugin,
     night: _Night,
     pending: Sequence[PendingStudy],
-    progress: Progress,
+    telling: SweepTeller,
     stopping: Callable[[], bool],
 ) -> list[str]:
     """Read the pending studies and commit them in batches; return how they ended."""
     statuses: list[str] = []
-    progress("studies", 0, len(pending))
+    telling("studies", 0, len(pending))
     for wave in _outcomes(connection, workers, plugin, night, pending, stopping):
         readings = commit_readings(connection, night.place, [_read_study(night, done) for done in wave])
         _log_failures(readings)
-        statuses.extend(read.status for read in readings)
-        progress("studies", len(statuses), len(pending))
+        ended = [read.status for read in readings]
+        statuses.extend(ended)
+        telling.outcomes(ended)
+        telling("studies", len(statuses), len(pending))
     return statuses
 
 
