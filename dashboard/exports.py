@@ -5,50 +5,23 @@ names; pandas, R and DuckDB skip it. A spreadsheet runs a text as a formula wher
 (OWASP, "CSV Injection"), so such texts get an apostrophe before them; a workbook says of each cell that it is text.
 """
 
-import re
 from collections.abc import Iterable
-from dataclasses import dataclass
-from datetime import date, datetime
-from decimal import Decimal
 from io import BytesIO
 from typing import IO, Any, Final
 
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
-import xlsxwriter
 from pyarrow import csv
-from xlsxwriter.format import Format
-from xlsxwriter.worksheet import Worksheet
 
-from screening.errors import UserError
+from dashboard.workbook import FORMULA, write_workbook
 
 CSV_TYPE: Final = "text/csv"
 XLSX_TYPE: Final = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
-XLSX_MOST_ROWS: Final = 1_048_575  # of a sheet, below its header row
 
-# Start of a text, or of a cell within it where the spreadsheet's locale parts cells at semicolons and so does not see
-# the quotes; then what spreadsheets pass over; then what makes a formula, full width as well.
-_FORMULA: Final = "(^|[;\\t\\r\\n])([ \"'\u00a0\u200b\ufeff\\x00-\\x08\\x0b\\x0c\\x0e-\\x1f]*[=+@＝＋－＠-])"
-_FORMULA_START: Final = re.compile(_FORMULA)
-_CONTROL_START: Final = "^([\\t\\r\\n])"
 _AFTER_APOSTROPHE: Final = "\\1'\\2"
-_CELL_MOST_CHARACTERS: Final = 32_767  # of Excel
-_EXACT_BELOW: Final = 10**15  # Excel keeps 15 digits of a number
-_FIRST_YEAR: Final = 1900  # of Excel's calendar
-_WIDTH: Final = (8, 48)  # narrowest and widest column, characters
-_ABOUT_WIDTH: Final = 120  # characters
-_SAMPLE: Final = 500  # rows that the widths of columns are taken from
-
-
-@dataclass(frozen=True, slots=True)
-class _Formats:
-    """How the cells of a workbook look."""
-
-    header: Format
-    date: Format
-    time: Format
-    quoted: Format  # stays text when somebody edits the cell
+_CONTROL_START: Final = "^([\\t\\r\\n])"
+_EXACT_BELOW: Final = 10**15  # whole numbers that a broken number holds without loss, with room to spare
 
 
 def csv_bytes(frame: pd.DataFrame) -> bytes:
@@ -86,28 +59,7 @@ def write_xlsx(parts: Iterable[pa.Table], file: IO[bytes], *, sheet: str, notes:
     Raises:
         UserError: there are more rows than a sheet holds.
     """
-    book = xlsxwriter.Workbook(file, {"constant_memory": True})
-    formats = _Formats(
-        header=book.add_format({"bold": True, "bottom": 1}),
-        date=book.add_format({"num_format": "yyyy-mm-dd"}),
-        time=book.add_format({"num_format": "yyyy-mm-dd hh:mm:ss"}),
-        quoted=book.add_format({"quote_prefix": True}),
-    )
-    rows = book.add_worksheet(sheet)
-    count, cut_count = 0, 0
-    for part in parts:
-        if count + part.num_rows > XLSX_MOST_ROWS:
-            raise UserError(f"An Excel sheet holds {XLSX_MOST_ROWS:,} rows, and there are more. Take CSV or Parquet.")
-        plain = _plain(part)
-        if count == 0:
-            _write_header(rows, plain, formats)
-        cut_count += _write_rows(rows, plain, count + 1, formats)
-        count += part.num_rows
-    if count:
-        rows.autofilter(0, 0, count, rows.dim_colmax or 0)
-    _write_about(book.add_worksheet("About"), notes, cut_count)
-    book.close()
-    return count
+    return write_workbook((_plain(part) for part in parts), file, sheet=sheet, notes=notes)
 
 
 def _table(frame: pd.DataFrame) -> pa.Table:
@@ -172,54 +124,5 @@ def _harmless(table: pa.Table) -> pa.Table:
 
 
 def _harmless_text(texts: pa.ChunkedArray | pa.Array) -> pa.ChunkedArray | pa.Array:
-    marked = pc.replace_substring_regex(texts, pattern=_FORMULA, replacement=_AFTER_APOSTROPHE)
+    marked = pc.replace_substring_regex(texts, pattern=FORMULA, replacement=_AFTER_APOSTROPHE)
     return pc.replace_substring_regex(marked, pattern=_CONTROL_START, replacement="'\\1")
-
-
-def _write_header(sheet: Worksheet, table: pa.Table, formats: _Formats) -> None:
-    """Write the names of the columns, keep them in view, and make the columns as wide as their values."""
-    sample = table.slice(0, _SAMPLE)
-    for place, (name, column) in enumerate(zip(table.column_names, sample.columns, strict=True)):
-        sheet.write_string(0, place, name, formats.header)
-        longest = max(len(str(value)) for value in [name, *column.to_pylist()])
-        sheet.set_column(place, place, min(max(longest + 2, _WIDTH[0]), _WIDTH[1]))
-    sheet.freeze_panes(1, 0)
-
-
-def _write_rows(sheet: Worksheet, table: pa.Table, first_row: int, formats: _Formats) -> int:
-    """Write the cells, row by row as the sheet wants them; return how many texts had to be cut."""
-    cut_count = 0
-    values = zip(*(column.to_pylist() for column in table.columns), strict=True)
-    for row, cells in enumerate(values, first_row):
-        for place, value in enumerate(cells):
-            if value is not None:
-                cut_count += _write_cell(sheet, row, place, value, formats)
-    return cut_count
-
-
-def _write_cell(sheet: Worksheet, row: int, place: int, value: Any, formats: _Formats) -> bool:
-    """Write one cell as what it is; tell whether it was cut."""
-    if isinstance(value, bool):
-        sheet.write_boolean(row, place, value)
-    elif isinstance(value, int | float | Decimal) and abs(value) < _EXACT_BELOW:
-        sheet.write_number(row, place, float(value))
-    elif isinstance(value, date) and value.year >= _FIRST_YEAR:
-        sheet.write_datetime(row, place, value, formats.time if isinstance(value, datetime) else formats.date)
-    else:
-        text = value if isinstance(value, str) else str(value)
-        formula = _FORMULA_START.match(text) is not None
-        sheet.write_string(row, place, text[:_CELL_MOST_CHARACTERS], formats.quoted if formula else None)
-        return len(text) > _CELL_MOST_CHARACTERS
-    return False
-
-
-def _write_about(sheet: Worksheet, notes: list[str], cut_count: int) -> None:
-    if cut_count:
-        notes = [
-            *notes,
-            f"{cut_count:,} texts are longer than the {_CELL_MOST_CHARACTERS:,} characters that a cell holds and are "
-            "cut; the CSV file has them whole.",
-        ]
-    sheet.set_column(0, 0, _ABOUT_WIDTH)
-    for row, note in enumerate(notes):
-        sheet.write_string(row, 0, note)
