@@ -19,6 +19,20 @@ BANDS = {
     "not_flagged": "Not flagged",
 }
 
+# Bands that can be listed.
+LISTED_BANDS = {"likely": "Likely osteoporosis", "indeterminate": "Indeterminate"}
+
+# Column `state` of the view worklist.
+STATES = {
+    "open": "Open",
+    "reopened": "Reopened",
+    "deferred": "Deferred",
+    "dxa_ordered": "DXA ordered",
+    "known": "Already known",
+    "not_evaluable": "Not evaluable",
+    "dismissed": "Dismissed",
+}
+
 CATEGORIES = {
     "osteoporosis": "T ≤ −2.5 (osteoporosis band)",
     "osteopenia": "−2.5 < T < −1.0 (osteopenia band)",
@@ -81,6 +95,33 @@ EXCLUSIONS = {
     Exclusion.NO_LUMBAR: "No lumbar spine found",
     Exclusion.LEVEL_UNCERTAIN: "Vertebral levels uncertain",
     Exclusion.TOO_FEW_LEVELS: "Fewer than two usable levels",
+}
+
+# Column `stage` of the view exclusion_flow -> the studies that reached it.
+FLOW_STAGES = {
+    "found": "In the archive",
+    "read": "Read",
+    "ct": "CT",
+    "eligible_series": "With an eligible series",
+    "localised": "Lumbar levels found",
+    "measured": "Measured",
+}
+
+# Column `bucket` of the table sweep_ledger.
+BUCKETS = {
+    "looked_at": "Looked at, or in an unchanged folder",
+    "not_looked_at": "Known from before, not looked at",
+    "indexed": "In the index",
+    "duplicate": "Copy of an indexed file",
+    "not_dicom": "Not DICOM",
+    "unreadable": "Cannot be read",
+    "settling": "Its study is still arriving",
+    "not_read": "Not read: stopped before",
+    "present": "In the index",
+    "measured": "Measured",
+    "excluded": "Excluded",
+    "failed": "Failed",
+    "pending": "Waits for the next sweep",
 }
 
 
