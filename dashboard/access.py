@@ -3,7 +3,7 @@
 import hmac
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum, auto
 from pathlib import Path
@@ -98,17 +98,34 @@ def leave_trail(
     Raises:
         UserError: the trail cannot be written; nothing may be shown then.
     """
-    current = visitor()
-    if current is None:
-        raise UserError("Sign in first.")
-    access = Access(
-        current.name, tuple(sorted(current.roles)), action, patient_id, study_instance_uid, row_count, detail
-    )
+    access = _access(action, patient_id, study_instance_uid, row_count, detail)
     seen: dict[AccessKind, Access] = st.session_state.setdefault(_SEEN, {})
     if action not in (AccessKind.REVIEW, AccessKind.DOWNLOAD, AccessKind.QUERY) and seen.get(action) == access:
         return
     record(queries.database_folder(), access)
     seen[action] = access
+
+
+def traced(
+    make: Callable[[], bytes], action: AccessKind, *, row_count: int | None = None, detail: str = ""
+) -> Callable[[], bytes]:
+    """Return `make` with an entry in the audit trail before it, for a file that is made when somebody asks for it."""
+    place, access = queries.database_folder(), _access(action, None, None, row_count, detail)
+
+    def made() -> bytes:
+        record(place, access)
+        return make()
+
+    return made
+
+
+def _access(
+    action: AccessKind, patient_id: str | None, study_instance_uid: str | None, row_count: int | None, detail: str
+) -> Access:
+    current = visitor()
+    if current is None:
+        raise UserError("Sign in first.")
+    return Access(current.name, tuple(sorted(current.roles)), action, patient_id, study_instance_uid, row_count, detail)
 
 
 def _from_proxy(door: DashboardSettings, user: Mapping[str, object]) -> Visitor:

@@ -35,17 +35,16 @@ class Headline:
 
     patient_count: int
     study_count: int
-    flagged_count: int
     measured_patient_count: int
     excluded_study_count: int
     failed_study_count: int
     last_sweep_at: datetime | None  # UTC
     last_sweep_state: str | None
+    published_at: datetime | None  # UTC
     as_of_date: date | None
     look_back_months: int | None
     minimum_age_years: int | None
-    youngest_years: int | None  # of the flagged
-    oldest_years: int | None
+    last_event_id: int  # the newest decision of a reviewer that was folded in, 0 for none
     simulated: bool  # the active checkpoint was trained on simulated CT
 
 
@@ -86,6 +85,11 @@ def _database(published: Publication) -> duckdb.DuckDBPyConnection:
     return database
 
 
+def question(name: str) -> str:
+    """Return the text of a file of the sql folder, e.g. "patient_dxa"."""
+    return (SQL_FOLDER / f"{name}.sql").read_text(encoding="utf-8")
+
+
 @contextmanager
 def opened(published: Publication) -> Iterator[duckdb.DuckDBPyConnection]:
     """Ask the publication something; read-only, and as many at once as there are questions.
@@ -116,9 +120,8 @@ def answer(published: Publication, name: str, parameters: dict[str, Any] | None 
     Raises:
         UserError: the file is damaged, or of another version.
     """
-    question = (SQL_FOLDER / f"{name}.sql").read_text(encoding="utf-8")
     with opened(published) as connection:
-        return connection.execute(question, parameters or None).df()
+        return connection.execute(question(name), parameters or None).df()
 
 
 def records(frame: pd.DataFrame) -> list[dict[str, Any]]:

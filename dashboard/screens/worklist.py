@@ -1,47 +1,68 @@
 """Who is likely osteoporotic and has had no DXA, in the order in which to look."""
 
-import pandas as pd
-import streamlit as st
+import math
+from io import BytesIO
 
-from dashboard import queries, wording
+import pyarrow as pa
+import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
+
+from dashboard import access, exports, queries, wording
 from dashboard.rows import worklist as rows
 from screening.labels import NOTICE
+from screening.store.audit import AccessKind
 
 PATIENT_PAGE = "screens/patient.py"
+WAITING = ("open", "reopened")
 
 COLUMNS = {
-    "position": st.column_config.NumberColumn("#", width=40),
-    "patient_id": st.column_config.TextColumn("Patient ID", width=110),
+    "position": st.column_config.NumberColumn("#", width=45, help="Place in the list; stays when it is narrowed"),
+    "patient_id": st.column_config.TextColumn("Patient ID", width=120),
     "sex": st.column_config.TextColumn("Sex", width=50),
-    "age_years": st.column_config.NumberColumn("Age (years)", help="At the CT, completed years", width=75),
+    "age_years": st.column_config.NumberColumn("Age (years)", help="At the CT, completed years", width=85),
     "study_date": st.column_config.DateColumn("CT", format="YYYY-MM-DD", width=90),
-    "months_since_ct": st.column_config.NumberColumn("Since CT (months)", width=115),
+    "months_since_ct": st.column_config.NumberColumn("Months", help="Full months since the CT", width=65),
     "bmd_cnn_g_cm2": st.column_config.NumberColumn(
-        "BMD_CNN (g/cm²)", format="%.3f", help="Areal BMD estimated from CT, mean of the used levels", width=115
+        "BMD (g/cm²)", format="%.3f", help="BMD_CNN: areal BMD estimated from CT, mean of the used levels", width=95
     ),
-    "bmd_interval_90_g_cm2": st.column_config.TextColumn("90 % interval (g/cm²)", width=140),
+    "interval_bar": st.column_config.ImageColumn(
+        "90 % interval",
+        help="BMD_CNN with its 90 % prediction interval from 0.3 to 1.3 g/cm²; dashed: T −2.5",
+        width=150,
+    ),
     "t_score": st.column_config.NumberColumn(
-        "T-score", format="%.2f", help="BMD_CNN against the named reference; not a DXA T-score", width=70
+        "T-score", format="%.2f", help="BMD_CNN against the named reference; not a DXA T-score", width=65
     ),
     "osteoporosis_probability_percent": st.column_config.ProgressColumn(
-        "Probability T ≤ −2.5 (%)", format="%.0f", min_value=0, max_value=100, width=150
+        "P(T ≤ −2.5) (%)",
+        format="%.0f",
+        min_value=0,
+        max_value=100,
+        width=120,
+        help="Probability that the T-score is at or below −2.5, by BMD_CNN",
     ),
-    "last_dxa": st.column_config.TextColumn("Last central DXA", width=140),
-    "attenuation_hu": st.column_config.NumberColumn("Trabecular HU", format="%.0f", width=100),
-    "levels": st.column_config.TextColumn("Levels used", width=100),
-    "warnings": st.column_config.TextColumn("Warnings"),
-    "institution_name": st.column_config.TextColumn("Institution"),
+    "last_dxa": st.column_config.TextColumn("Last central DXA", width=130),
+    "state": st.column_config.SelectboxColumn(
+        "State", options=list(wording.STATES), format_func=lambda state: wording.STATES[str(state)], width=110
+    ),
+    "institution_name": st.column_config.TextColumn("Site", width=120),
+    "warnings": st.column_config.TextColumn("Warnings", width=160),
+    "bmd_interval_90_g_cm2": st.column_config.TextColumn("90 % interval (g/cm²)"),
+    "attenuation_hu": st.column_config.NumberColumn("Trabecular HU", format="%.0f"),
+    "levels": st.column_config.TextColumn("Levels used"),
+    "defer_until": st.column_config.DateColumn("Deferred until", format="YYYY-MM-DD"),
+    "reviewer": st.column_config.TextColumn("Decided by"),
     "accession_number": st.column_config.TextColumn("Accession"),
     "reference": st.column_config.TextColumn("T-score reference"),
     "data_kind": st.column_config.TextColumn("Training data"),
-    "study_instance_uid": None,
+    "study_key": None,
 }
 
 
-def show_headline(headline: queries.Headline) -> None:
+def show_headline(headline: queries.Headline, summary: rows.Summary) -> None:
     """Show the counts that put the list into proportion."""
     tiles = {
-        "Flagged patients": (f"{headline.flagged_count:,}", "likely osteoporosis, no DXA"),
+        "Waiting for a decision": (f"{summary.open_count:,}", "likely osteoporosis, no DXA"),
         "Measured patients": (f"{headline.measured_patient_count:,}", f"of {headline.patient_count:,} in the archive"),
         "Excluded studies": (
             f"{headline.excluded_study_count:,}",
@@ -56,46 +77,96 @@ def show_headline(headline: queries.Headline) -> None:
         column.metric(label, value, context, delta_color="off", delta_arrow="off", border=True)
 
 
-def ask_worklist(published: queries.Publication, headline: queries.Headline) -> pd.DataFrame:
-    """Return the flagged patients that the reader asks for."""
-    search_field, sex_field, age_field = st.columns([2, 2, 3], gap="medium")
-    search = search_field.text_input("Patient ID", placeholder="Any part of the ID")
-    sexes = sex_field.pills(
-        "Sex", list(wording.SEXES), selection_mode="multi", format_func=wording.SEXES.__getitem__,
-        help="None chosen shows all",
+def ask_band(place: DeltaGenerator) -> str:
+    """Return the band to list; the indeterminate are not flagged, and listed on request alone."""
+    chosen: str = place.segmented_control(
+        "Band", list(wording.LISTED_BANDS), default="likely", format_func=wording.LISTED_BANDS.__getitem__,
+        required=True, key="band", bind="query-params",
     )  # fmt: skip
-    limits = (headline.youngest_years or 0, headline.oldest_years or 1)
-    youngest, oldest = age_field.slider("Age at CT (years)", *limits, limits)
-    return rows.worklist(published, sexes or list(wording.SEXES), youngest, oldest, search)
+    return chosen
 
 
-def open_patient(patient_id: str, study_instance_uid: str | None = None) -> None:
+def ask(band: str, state_place: DeltaGenerator, summary: rows.Summary) -> rows.Asked:
+    """Return what the reader asks for; all of it but the search for an ID stands in the address."""
+    states = state_place.pills(
+        "State", list(wording.STATES), selection_mode="multi", default=WAITING, key="state", bind="query-params",
+        format_func=lambda state: f"{wording.STATES[state]} ({summary.state_counts.get(state, 0):,})", wrap=True,
+        help="By the newest decision about the CT; none chosen shows all",
+    )  # fmt: skip
+    search_place, site_place, sex_place, age_place, months_place = st.columns([3, 3, 3, 4, 4], gap="medium")
+    search = search_place.text_input("Patient ID", placeholder="Any part of the ID")
+    sites = site_place.multiselect("Site", summary.sites, key="site", bind="query-params", placeholder="All")
+    sexes = sex_place.multiselect(
+        "Sex", list(wording.SEXES), format_func=wording.SEXES.__getitem__, key="sex", bind="query-params",
+        placeholder="All",
+    )  # fmt: skip
+    whole_ages = (summary.youngest_years, max(summary.oldest_years, summary.youngest_years + 1))
+    ages = age_place.slider("Age at CT (years)", *whole_ages, whole_ages, key="age", bind="query-params")
+    whole_months = (summary.newest_months, max(summary.oldest_months, summary.newest_months + 1))
+    months = months_place.slider("Months since CT", *whole_months, whole_months, key="months", bind="query-params")
+    return rows.Asked(band, tuple(states), tuple(sexes), tuple(sites), ages, months, search)
+
+
+def open_patient(address: dict[str, str]) -> None:
     """Go to the page of the patient."""
-    study = {"study": study_instance_uid} if study_instance_uid else {}
-    st.switch_page(PATIENT_PAGE, query_params={"patient": patient_id, **study})
+    st.switch_page(PATIENT_PAGE, query_params=address)
 
 
-def show_list(shown: pd.DataFrame) -> None:
-    """Show the list, open the patient of a selected row, and offer what is shown as CSV."""
+def show_list(shown: pa.Table) -> None:
+    """Show the list, and open the patient of a selected row."""
     event = st.dataframe(
-        shown, column_config=COLUMNS, hide_index=True, placeholder=wording.MISSING,
+        shown, column_config=COLUMNS, hide_index=True, placeholder=wording.MISSING, height=560,
         on_select="rerun", selection_mode=["single-row", "single-cell"], key="flagged",
-        alt="Flagged patients, most probable first",
+        alt="Patients of the list, most probable first", column_order=list(COLUMNS),
     )  # fmt: skip
     selected = event.selection.rows or [row for row, _ in event.selection.cells]
     if selected:
-        row = shown.iloc[selected[0]]
-        open_patient(row["patient_id"], row["study_instance_uid"])
-    st.download_button(
-        "Download this list (CSV)",
-        shown.assign(notice=NOTICE).to_csv(index=False),
-        file_name="worklist.csv",
-        mime="text/csv",
-    )
+        open_patient({"study": shown.column("study_key")[selected[0]].as_py()})
 
 
-if "patient" in st.query_params:
-    open_patient(st.query_params["patient"], st.query_params.get("study"))
+def ask_page(place: DeltaGenerator, row_count: int) -> int:
+    """Return the page of a long list, from 1."""
+    page_count = math.ceil(row_count / rows.PAGE_ROWS)
+    if page_count == 1:
+        return 1
+    return int(place.pagination(page_count, key="page"))
+
+
+def whole_list(published: queries.Publication, asked: rows.Asked) -> pa.Table:
+    """Ask for all pages of the list."""
+    with rows.found(published, asked) as found:
+        return found.whole()
+
+
+def offer_files(published: queries.Publication, asked: rows.Asked, row_count: int) -> None:
+    """Offer all pages of the list as files that carry their labels."""
+    headline = queries.headline(published)
+    notes = [
+        NOTICE,
+        f"Published {wording.moment(headline.published_at)}; list as of {wording.day(headline.as_of_date)}.",
+        f"Asked for: {asked}",
+        "bmd_cnn_g_cm2: areal BMD estimated from CT by BMD_CNN, g/cm2. Not a DXA.",
+    ]
+
+    def csv() -> bytes:
+        file = BytesIO()
+        table = whole_list(published, asked)
+        exports.write_csv([table.append_column("notice", pa.array([NOTICE] * len(table)))], file)
+        return file.getvalue()
+
+    def xlsx() -> bytes:
+        file = BytesIO()
+        exports.write_xlsx([whole_list(published, asked)], file, sheet="Worklist", notes=notes)
+        return file.getvalue()
+
+    files = st.container(horizontal=True)
+    for name, kind, make in (("worklist.csv", exports.CSV_TYPE, csv), ("worklist.xlsx", exports.XLSX_TYPE, xlsx)):
+        data = access.traced(make, AccessKind.DOWNLOAD, row_count=row_count, detail=f"{name}: {asked}")
+        files.download_button(f"Download this list ({name.rpartition('.')[2].upper()})", data, name, kind)
+
+
+if {"patient", "study"} & set(st.query_params):
+    open_patient({name: st.query_params[name] for name in ("patient", "study") if name in st.query_params})
 st.title("Worklist")
 published = queries.publication()
 headline = queries.headline(published)
@@ -107,12 +178,29 @@ st.markdown(
     f"{headline.look_back_months} months before {wording.day(headline.as_of_date)} nor since the CT. "
     "Select a row to see the evidence."
 )
-show_headline(headline)
-if headline.flagged_count == 0:
-    st.info("No patient is flagged. Not flagged does not mean normal: look a patient up on the page Patient.")
+tiles = st.container()
+band_place, state_place = st.columns([2, 5], gap="medium")
+band = ask_band(band_place)
+summary = rows.summary(published, band=band)
+with tiles:
+    show_headline(headline, rows.summary(published))
+if not summary.state_counts:
+    st.info("No patient is on this list. Not flagged does not mean normal: look a patient up on the page Patient.")
     st.stop()
-shown = ask_worklist(published, headline)
-if shown.empty:
-    st.info("No flagged patient matches. Not flagged does not mean normal: look the patient up on the page Patient.")
-    st.stop()
+asked = ask(band, state_place, summary)
+if band != "likely":
+    st.info("These patients are not flagged: the interval of their BMD_CNN reaches T −2.5. That does not mean normal.")
+with rows.found(published, asked) as found:
+    row_count = found.count()
+    if row_count == 0:
+        st.info(
+            "No patient of the list matches. Not flagged does not mean normal: look the patient up on the page Patient."
+        )
+        st.stop()
+    count_place, page_place = st.columns([2, 5], gap="medium", vertical_alignment="center")
+    count_place.caption(f"{row_count:,} patients")
+    page = ask_page(page_place, row_count)
+    shown = found.page(page)
+access.leave_trail(AccessKind.LIST, row_count=len(shown), detail=f"worklist page {page}: {asked}")
 show_list(shown)
+offer_files(published, asked, row_count)

@@ -27,7 +27,7 @@ _WRITER_MEMORY: Final = "SET memory_limit = '2GiB'"
 SCHEMA: Final = ("sweeps", "archive", "references", "readings", "records", "reviews", "flags", "validation")
 # A view may stand on views named before it.
 VIEWS: Final = (
-    "likely_patient",
+    "banded_patient",
     "measured_study",
     "person",
     "patient_bmd",

@@ -93,6 +93,7 @@ def example_rows(patients: tuple[Measured, ...]) -> dict[str, list[Row]]:
         + [outcome_row(p.study_instance_uid, "measured", None, "", None) for p in patients],
         "study_bmd": [study_bmd_row(p) for p in patients],
         "vertebra": [row for p in patients for row in vertebra_rows(p)],
+        "reference_population": [REFERENCE_ROW],
         "dxa": [
             dxa_row(RECENT_DXA.patient_id, date(2025, 1, 15), "L1-L4", 0.741, -2.8),
             dxa_row(RECENT_DXA.patient_id, date(2025, 1, 15), "femoral_neck", None, -2.2),
@@ -112,6 +113,10 @@ MODEL: dict[str, Any] = {
 }  # fmt: skip
 
 
+REFERENCE_ROW: dict[str, Any] = {
+    "reference": REFERENCE, "mean_g_cm2": MEAN_G_CM2, "sd_g_cm2": SD_G_CM2, "manufacturer": "Hologic",
+    "levels": "L1-L4", "source": "example", "verified": False,
+}  # fmt: skip
 PUBLICATION: dict[str, Any] = {
     "publication_id": 1, "published_at": READ_AT, "as_of_date": date(2026, 3, 1), "look_back_months": 36,
     "minimum_age_years": 50,

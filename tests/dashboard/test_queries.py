@@ -11,58 +11,19 @@ from dashboard.rows import patient, worklist
 from screening.errors import UserError
 from screening.store.database import DatabaseFolder
 
-ALL_SEXES = ["F", "M", "O", "unknown"]
 
-
-def listed(published: queries.Publication, **asked: object) -> list[str]:
-    everything = {"sexes": ALL_SEXES, "youngest_years": 0, "oldest_years": 130, "search": ""}
-    return list(worklist.worklist(published, **(everything | asked))["patient_id"])  # type: ignore[arg-type]
+def worklist_of(published: queries.Publication) -> list[str]:
+    with worklist.found(published, worklist.Asked()) as found:
+        return [str(patient_id) for patient_id in found.page(1).column("patient_id").to_pylist()]
 
 
 def test_headline_counts_what_was_published(published: queries.Publication) -> None:
     headline = queries.headline(published)
 
-    assert (headline.flagged_count, headline.measured_patient_count, headline.patient_count) == (2, 6, 8)
+    assert (headline.measured_patient_count, headline.patient_count) == (6, 8)
     assert (headline.study_count, headline.excluded_study_count, headline.failed_study_count) == (9, 2, 1)
-    assert (headline.youngest_years, headline.oldest_years) == (68, 72)
     assert headline.last_sweep_at == example.SWEEP["ended_at"]
     assert headline.simulated
-
-
-def test_worklist_holds_the_flagged_most_probable_first(published: queries.Publication) -> None:
-    assert listed(published) == ["FLAGGED-1", "FLAGGED-2"]
-
-
-@pytest.mark.parametrize(
-    ("asked", "expected"),
-    [
-        ({"sexes": ["M"]}, ["FLAGGED-2"]),
-        ({"sexes": ["unknown"]}, []),
-        ({"youngest_years": 72}, ["FLAGGED-1"]),
-        ({"youngest_years": 73}, []),
-        ({"oldest_years": 71}, ["FLAGGED-2"]),
-        ({"search": " flagged-2 "}, ["FLAGGED-2"]),
-        ({"search": "%"}, []),
-        ({"search": "' OR true --"}, []),
-    ],
-)
-def test_worklist_is_narrowed_by(published: queries.Publication, asked: dict[str, object], expected: list[str]) -> None:
-    assert listed(published, **asked) == expected
-
-
-def test_worklist_row_carries_interval_months_and_absent_dxa(published: queries.Publication) -> None:
-    row = worklist.worklist(published, ALL_SEXES, 0, 130, "FLAGGED-1").iloc[0]
-
-    assert row["bmd_cnn_g_cm2"] == pytest.approx(1.047 - 3.20 * 0.110)
-    assert row["bmd_interval_90_g_cm2"] == "0.585 – 0.805"
-    assert row["months_since_ct"] == 6
-    assert row["last_dxa"] == "No DXA on record"
-
-
-def test_worklist_row_carries_the_old_dxa(published: queries.Publication) -> None:
-    row = worklist.worklist(published, ALL_SEXES, 0, 130, "FLAGGED-2").iloc[0]
-
-    assert row["last_dxa"] == "2018-06-01"
 
 
 def test_patients_are_found_flagged_or_not(published: queries.Publication) -> None:
@@ -123,7 +84,7 @@ def test_every_study_of_a_patient_is_measured_or_has_its_reason(published: queri
     assert list(record.without_result["reason"]) == ["too_thick"]
 
 
-def test_study_that_the_checkpoint_has_not_read_is_listed(folder: Path) -> None:
+def test_study_that_the_checkpoint_has_not_read_is_worklist_of(folder: Path) -> None:
     rows = example.example_rows((example.FIRST,))
     rows["outcome"] = [row for row in rows["outcome"] if row["study_instance_uid"] != "2.25.901"]
     example.publish_rows(folder, 1, rows)
@@ -146,11 +107,11 @@ def test_unknown_patient_is_none(published: queries.Publication) -> None:
 
 def test_new_publication_shows_without_restart(folder: Path) -> None:
     example.publish_example(folder, (example.FIRST,), number=1)
-    before = listed(queries.publication())
+    before = worklist_of(queries.publication())
     example.publish_example(folder, (example.FIRST, example.SECOND), number=2)
 
     assert before == ["FLAGGED-1"]
-    assert listed(queries.publication()) == ["FLAGGED-1", "FLAGGED-2"]
+    assert worklist_of(queries.publication()) == ["FLAGGED-1", "FLAGGED-2"]
 
 
 def test_publication_is_the_versioned_file(published: queries.Publication) -> None:
@@ -159,12 +120,12 @@ def test_publication_is_the_versioned_file(published: queries.Publication) -> No
 
 def test_database_made_anew_under_the_same_number_shows_its_own_rows(folder: Path) -> None:
     example.publish_example(folder, (example.FIRST,))
-    before = listed(queries.publication())
+    before = worklist_of(queries.publication())
     example.publish_example(folder / "anew", (example.SECOND,))
     DatabaseFolder(folder / "anew").published.resolve().replace(DatabaseFolder(folder).published.resolve())
 
     assert before == ["FLAGGED-1"]
-    assert listed(queries.publication()) == ["FLAGGED-2"]
+    assert worklist_of(queries.publication()) == ["FLAGGED-2"]
 
 
 def test_unnamed_folder_says_how_to_start(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,7 +8,7 @@ from screening.store.database import create_schema
 ADDED = ("reference_mean", "reference_sd", "osteoporosis_rule", "z_score", "z_category")
 TABLES = ("flag_event", "review_event", "reference_population", "patient_context")
 VIEWS = (
-    "worklist", "flagged", "care_gap_month", "care_gap", "patient_bmd", "person", "measured_study", "likely_patient"
+    "worklist", "flagged", "care_gap_month", "care_gap", "patient_bmd", "person", "measured_study", "banded_patient"
 )  # fmt: skip
 
 

@@ -3,7 +3,20 @@
 -- or femoral neck, and a report that one was done. NULL means that the fact is not known: an unknown age or identity
 -- never flags; where no list of deaths, diagnoses, treatments or opt-outs was imported, that criterion is NULL for
 -- everybody and keeps nobody off the list; whoever is not on an imported list is taken as not concerned.
-CREATE OR REPLACE MACRO care_gap_among(likely_only) AS TABLE
+
+-- Where the newest decision about a CT leaves it; no decision leaves it open.
+CREATE OR REPLACE MACRO review_state(action, defer_until, as_of_date) AS
+CASE
+    WHEN action = 'order_dxa' THEN 'dxa_ordered'
+    WHEN action = 'already_known' THEN 'known'
+    WHEN action = 'not_evaluable' THEN 'not_evaluable'
+    WHEN action = 'dismiss' THEN 'dismissed'
+    WHEN defer_until > as_of_date THEN 'deferred'
+    WHEN action = 'reopen' THEN 'reopened'
+    ELSE 'open'
+END;
+
+CREATE OR REPLACE MACRO care_gap_among(of_band) AS TABLE
 WITH latest AS (
     SELECT * FROM publication ORDER BY publication_id DESC LIMIT 1
 ),
@@ -49,15 +62,7 @@ judged AS (
         newest_review.reviewer,
         newest_review.made_at AS reviewed_at,
         newest_review.defer_until,
-        CASE
-            WHEN newest_review.action = 'order_dxa' THEN 'dxa_ordered'
-            WHEN newest_review.action = 'already_known' THEN 'known'
-            WHEN newest_review.action = 'not_evaluable' THEN 'not_evaluable'
-            WHEN newest_review.action = 'dismiss' THEN 'dismissed'
-            WHEN newest_review.defer_until > latest.as_of_date THEN 'deferred'
-            WHEN newest_review.action = 'reopen' THEN 'reopened'
-            ELSE 'open'
-        END AS state,
+        review_state(newest_review.action, newest_review.defer_until, latest.as_of_date) AS state,
         newest.band = 'likely' AS likely_osteoporosis,
         patient.identified AND NOT stated.identity_conflict AS identified,
         newest.age_years >= latest.minimum_age_years AS old_enough,
@@ -71,9 +76,9 @@ judged AS (
         CASE WHEN imported.treatments THEN NOT coalesce(known.treated, false) END AS not_treated,
         CASE WHEN imported.opt_outs THEN NOT coalesce(known.opted_out, false) END AS not_opted_out,
         state IN ('open', 'reopened') AS open
-    FROM newest_result(likely_only) AS newest
+    FROM newest_result(of_band) AS newest
     JOIN patient USING (patient_id)
-    JOIN stated_identity(likely_only) AS stated USING (patient_id)
+    JOIN stated_identity(of_band) AS stated USING (patient_id)
     CROSS JOIN latest
     CROSS JOIN imported
     LEFT JOIN central_dxa USING (patient_id)
@@ -82,15 +87,15 @@ judged AS (
 )
 SELECT
     *,
-    likely_osteoporosis
-    AND identified
+    identified
     AND coalesce(old_enough, false)
     AND no_dxa_in_look_back
     AND no_dxa_since_ct
     AND coalesce(alive, true)
     AND coalesce(no_known_osteoporosis, true)
     AND coalesce(not_treated, true)
-    AND coalesce(not_opted_out, true) AS in_gap,
+    AND coalesce(not_opted_out, true) AS without_dxa_or_diagnosis,
+    without_dxa_or_diagnosis AND likely_osteoporosis AS in_gap,
     in_gap AND open AS flagged
 FROM judged;
 
@@ -110,7 +115,7 @@ SELECT
     not_opted_out,
     open,
     flagged
-FROM care_gap_among(false);
+FROM care_gap_among(NULL);
 COMMENT ON COLUMN care_gap.last_dxa_date IS 'Date of the newest central DXA (spine, hip, femoral neck) on record; NULL when there is none.';
 COMMENT ON COLUMN care_gap.likely_osteoporosis IS 'Criterion: the band of the newest BMD_CNN is likely.';
 COMMENT ON COLUMN care_gap.identified IS 'Criterion: PatientID is known and its studies agree on who it is; else no DXA can be matched.';

@@ -15,7 +15,7 @@ SELECT
     study_bmd.checkpoint_sha256,
     model.data_kind,
     gap.last_dxa_date
-FROM care_gap_among(true) AS gap
+FROM care_gap_among('likely') AS gap
 JOIN study_bmd USING (study_instance_uid)
 JOIN model USING (checkpoint_sha256)
 WHERE gap.flagged AND model.active AND study_bmd.band = 'likely'

@@ -1,18 +1,18 @@
 -- What is each patient's latest BMD_CNN?
 -- The newest measured study of each patient, read by the active checkpoint, with the nearest thing to a verdict that
 -- this software gives: a number, its interval, and the band it falls in. Not a DXA.
-CREATE OR REPLACE MACRO newest_result(likely_only) AS TABLE
+CREATE OR REPLACE MACRO newest_result(of_band) AS TABLE
 WITH result AS (
     SELECT study_bmd.patient_id, study_bmd.study_instance_uid, study_bmd.band
     FROM study_bmd
     JOIN model USING (checkpoint_sha256)
     WHERE model.active
-        AND (NOT likely_only OR study_bmd.patient_id IN (SELECT patient_id FROM likely_patient))
+        AND (of_band IS NULL OR study_bmd.patient_id IN (SELECT patient_id FROM banded_patient WHERE band = of_band))
 ),
 dated AS (
     SELECT study_instance_uid, study_date, age_years
     FROM study
-    WHERE NOT likely_only OR patient_id IN (SELECT patient_id FROM likely_patient)
+    WHERE of_band IS NULL OR patient_id IN (SELECT patient_id FROM banded_patient WHERE band = of_band)
 )
 SELECT result.patient_id, study_instance_uid, dated.study_date, dated.age_years, result.band
 FROM result
@@ -29,10 +29,10 @@ SELECT
     stated.sex,
     stated.birth_date,
     measured_study.* EXCLUDE (patient_id)
-FROM newest_result(false) AS newest
+FROM newest_result(NULL) AS newest
 JOIN measured_study USING (study_instance_uid)
 JOIN patient ON patient.patient_id = newest.patient_id
-JOIN stated_identity(false) AS stated ON stated.patient_id = newest.patient_id;
+JOIN stated_identity(NULL) AS stated ON stated.patient_id = newest.patient_id;
 COMMENT ON COLUMN patient_bmd.identity_conflict IS 'Studies under this PatientID disagree in sex, birth date or issuer: they may be of different people.';
 COMMENT ON COLUMN patient_bmd.sex IS 'PatientSex (0010,0040) of the newest study that states it.';
 COMMENT ON COLUMN patient_bmd.birth_date IS 'PatientBirthDate (0010,0030) of the newest study that states it.';

@@ -1,6 +1,6 @@
 -- Who is each patient of the archive?
 -- One row a PatientID, with sex and birth date of the newest study that states them, and whether the studies agree.
-CREATE OR REPLACE MACRO stated_identity(likely_only) AS TABLE
+CREATE OR REPLACE MACRO stated_identity(of_band) AS TABLE
 SELECT
     patient_id,
     arg_max(sex, coalesce(study_date, DATE '1900-01-01')) FILTER (sex IS NOT NULL) AS sex,
@@ -10,7 +10,7 @@ SELECT
         OR coalesce(min(nullif(issuer_of_patient_id, '')) <> max(nullif(issuer_of_patient_id, '')), false)
         AS identity_conflict
 FROM study
-WHERE NOT likely_only OR patient_id IN (SELECT patient_id FROM likely_patient)
+WHERE of_band IS NULL OR patient_id IN (SELECT patient_id FROM banded_patient WHERE band = of_band)
 GROUP BY patient_id;
 
 CREATE OR REPLACE VIEW person AS
@@ -21,7 +21,7 @@ SELECT
     stated.sex,
     stated.birth_date
 FROM patient
-LEFT JOIN stated_identity(false) AS stated USING (patient_id);
+LEFT JOIN stated_identity(NULL) AS stated USING (patient_id);
 COMMENT ON COLUMN person.identity_conflict IS 'Studies under this PatientID disagree in sex, birth date or issuer: they may be of different people.';
 COMMENT ON COLUMN person.sex IS 'PatientSex (0010,0040) of the newest study that states it.';
 COMMENT ON COLUMN person.birth_date IS 'PatientBirthDate (0010,0030) of the newest study that states it.';

@@ -30,7 +30,7 @@ SELECT
     study.study_key,
     study.accession_number,
     study.institution_name
-FROM care_gap_among(true) AS gap
+FROM care_gap_among('likely') AS gap
 JOIN study_bmd USING (study_instance_uid)
 JOIN model USING (checkpoint_sha256)
 JOIN study USING (study_instance_uid)
