@@ -50,8 +50,10 @@ CT = pd.DataFrame(
     {
         "Patient ID": ["0012", "P-2", None],
         "BMD_CNN (g/cm²)": [0.812, np.nan, -0.5],
-        "CT": pd.to_datetime(["2024-02-29", None, "1899-12-31"]),
-        "Reviewed (UTC)": pd.to_datetime(["2024-02-29T13:05:07Z", None, "2024-03-01T00:00:00Z"]),
+        "CT": pd.Series([datetime(2024, 2, 29), None, datetime(1899, 12, 31)], dtype="datetime64[us]"),
+        "Reviewed (UTC)": pd.Series(
+            [datetime(2024, 2, 29, 13, 5, 7), None, datetime(2024, 3, 1)], dtype="datetime64[us]"
+        ).dt.tz_localize("UTC"),
         "Since CT (months)": [12.0, np.nan, 40.0],
         "Open": [True, False, None],
         "Warnings": [["one", "two"], [], None],
