@@ -1,0 +1,109 @@
+"""Figures of validation and drift -> the words, units and numbers that readers see."""
+
+from dataclasses import dataclass
+from typing import Final
+
+from dashboard import wording
+from screening.statistics import Estimate
+from screening.validation_report import METRIC_WORDS
+
+DIMENSIONS: Final = {
+    "sex": "Sex",
+    "age": "Age at the CT",
+    "manufacturer": "CT manufacturer",
+    "scanner": "CT scanner",
+    "kvp": "Tube voltage",
+    "kernel": "Kernel",
+    "slice_thickness": "Slice thickness",
+    "dxa_manufacturer": "DXA manufacturer",
+    "level_certainty": "Names of the levels",
+    "contrast": "Contrast",
+    "ct_month": "Month of the CT",
+}
+
+# Metrics that are shares of patients, written in per cent.
+SHARES: Final = frozenset(
+    {"coverage_90", "prevalence", "sensitivity", "specificity", "ppv", "npv", "verified_fraction", "capped_share"}
+)
+
+STATES: Final = {
+    "alert": "Alert",
+    "stable": "Stable",
+    "baseline": "Being learned",
+    "too_few": "Too few studies",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class DriftMetric:
+    """What a metric of table drift_metric is called, and how its values are written."""
+
+    name: str
+    unit: str
+    decimals: int
+    factor: float = 1.0  # from the stored value to the unit
+
+    def value(self, stored: float | None, sign: str = "") -> str:
+        """Write a value or a shift with its unit."""
+        if stored is None:
+            return wording.MISSING
+        return f"{wording.number(stored * self.factor, f'{sign}.{self.decimals}f')} {self.unit}"
+
+
+_MEANS: Final = {
+    "air_hu": DriftMetric("air", "HU", 1),
+    "fat_hu": DriftMetric("fat", "HU", 1),
+    "muscle_hu": DriftMetric("muscle", "HU", 1),
+    "soft_tissue_hu": DriftMetric("fat and muscle together", "HU", 1),
+    "l1_hu": DriftMetric("trabecular bone of L1", "HU", 1),
+    "bmd_cnn": DriftMetric("BMD_CNN", "g/cm²", 3),
+}
+
+
+def drift_metric(metric: str) -> DriftMetric:
+    """Name a metric of table drift_metric; all but the means are shares of studies."""
+    if metric in _MEANS:
+        return _MEANS[metric]
+    kind, _, why = metric.partition(": ")
+    names = {
+        "flag_rate": "share of measured studies with likely osteoporosis",
+        "failed": "share of studies that failed",
+        "excluded": f"share of studies excluded: {wording.reason(why).lower()}",
+    }
+    return DriftMetric(names.get(kind, wording.plain(metric)), "%", 1, 100.0)
+
+
+def metric(name: str) -> str:
+    """Name a figure of validation."""
+    word = METRIC_WORDS.get(name, wording.plain(name))
+    return word[:1].upper() + word[1:]
+
+
+def value(name: str, stored: float | None) -> str:
+    """Write a figure of validation without its interval: shares in per cent, else three decimals."""
+    if stored is None:
+        return wording.MISSING
+    return f"{wording.number(100 * stored, '.1f')} %" if name in SHARES else wording.number(stored, ".3f")
+
+
+def interval(name: str, estimate: Estimate) -> str:
+    """Write the 95 % confidence interval, or why there is none."""
+    if estimate.low is None or estimate.high is None:
+        return estimate.note or wording.MISSING
+    return f"{value(name, estimate.low)} to {value(name, estimate.high)}"
+
+
+def patients(count: int) -> str:
+    """Write how many patients a figure rests on."""
+    return f"n = {count:,}"
+
+
+def figure(name: str, estimate: Estimate) -> str:
+    """Write a figure with its interval and n in one line."""
+    known = f"{value(name, estimate.value)} (95 % CI {interval(name, estimate)}; {patients(estimate.n)})"
+    return known if estimate.known else f"{estimate.note} ({patients(estimate.n)})"
+
+
+def axis(name: str) -> tuple[str, float]:
+    """Title the axis of a figure with its unit, and tell the factor from what is stored to that unit."""
+    return (f"{metric(name)} (%)", 100.0) if name in SHARES else (metric(name), 1.0)
