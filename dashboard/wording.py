@@ -8,6 +8,7 @@ import pandas as pd
 
 from screening.errors import Exclusion
 from screening.prediction.tscore import REFERENCES
+from screening.store.reviews import ReviewAction
 
 MISSING = "—"
 
@@ -33,10 +34,30 @@ STATES = {
     "dismissed": "Dismissed",
 }
 
+ACTIONS = {
+    ReviewAction.ORDER_DXA: "DXA ordered",
+    ReviewAction.ALREADY_KNOWN: "Already known",
+    ReviewAction.NOT_EVALUABLE: "Not evaluable",
+    ReviewAction.DISMISS: "Dismissed",
+    ReviewAction.DEFER: "Deferred",
+    ReviewAction.REOPEN: "Reopened",
+}
+
 CATEGORIES = {
     "osteoporosis": "T ≤ −2.5 (osteoporosis band)",
     "osteopenia": "−2.5 < T < −1.0 (osteopenia band)",
     "normal": "T ≥ −1.0",
+}
+
+# The same where osteoporosis is called at 70 % of the young adult mean.
+CATEGORIES_BY_YAM = CATEGORIES | {
+    "osteoporosis": "At most 70 % of the young adult mean (osteoporosis band)",
+    "osteopenia": "T < −1.0 (osteopenia band)",
+}
+
+Z_CATEGORIES = {
+    "below_expected_range_for_age": "Z ≤ −2.0 (below the expected range for age)",
+    "within_expected_range_for_age": "Z > −2.0 (within the expected range for age)",
 }
 
 DATA_KINDS = {"simulated": "simulated CT", "site": "CT and DXA pairs of this site"}
@@ -107,6 +128,21 @@ FLOW_STAGES = {
     "measured": "Measured",
 }
 
+# Column `reason` of the table file_problem.
+FILE_PROBLEMS = {
+    "not_reachable": "Folder or link that cannot be followed",
+    "not_a_file": "Not a regular file",
+    "empty": "Empty",
+    "not_dicom": "Not DICOM",
+    "dicomdir": "DICOMDIR",
+    "broken_header": "Broken header",
+    "missing_uid": "UID missing",
+    "no_permission": "No permission to read",
+    "vanished": "Vanished while it was read",
+    "io_error": "Could not be read from the disk",
+    "reader_failed": "The reader broke",
+}
+
 # Column `bucket` of the table sweep_ledger.
 BUCKETS = {
     "looked_at": "Looked at, or in an unchanged folder",
@@ -135,6 +171,18 @@ def plain(value: str | None) -> str:
 def reason(value: str | None) -> str:
     """Say why a study or series was not measured; a failure keeps its exception type."""
     return EXCLUSIONS[Exclusion(value)] if value in set(Exclusion) else plain(value)
+
+
+def category(value: str | None, rule: str) -> str:
+    """Name the band of a number, by the rule that calls osteoporosis."""
+    if value is None:
+        return MISSING
+    return (CATEGORIES_BY_YAM if rule == "yam" else CATEGORIES)[value]
+
+
+def file_problem(value: str) -> str:
+    """Say why a file belongs to no series."""
+    return FILE_PROBLEMS.get(value, plain(value))
 
 
 def level_problem(value: str) -> str:
