@@ -107,3 +107,22 @@ def figure(name: str, estimate: Estimate) -> str:
 def axis(name: str) -> tuple[str, float]:
     """Title the axis of a figure with its unit, and tell the factor from what is stored to that unit."""
     return (f"{metric(name)} (%)", 100.0) if name in SHARES else (metric(name), 1.0)
+
+
+def deviate(z: float) -> str:
+    """Write a shift in standard errors."""
+    return wording.number(z, "+.1f")
+
+
+def drift_shift(metric: str | None, shift: float | None, z: float | None) -> str | None:
+    """Write a shift with what shifted; None where nothing could be judged."""
+    if metric is None or shift is None or z is None:
+        return None
+    words = drift_metric(metric)
+    return f"{words.value(shift, '+')} {words.name} (z = {deviate(z)})"
+
+
+def drift_title(metric: str) -> str:
+    """Name a metric of drift with its unit, for lists and axes."""
+    words = drift_metric(metric)
+    return f"{words.name[:1].upper()}{words.name[1:]} ({words.unit})"
