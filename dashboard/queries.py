@@ -16,6 +16,7 @@ from screening.errors import UserError
 from screening.store.database import DatabaseFolder
 
 DATABASE_VARIABLE = "SCREENING_DATABASE"  # names the folder that `screening sweep` publishes to
+Connection = duckdb.DuckDBPyConnection
 SQL_FOLDER = Path(__file__).parent / "sql"
 MEMORY_LIMIT = "768MiB"  # of each open publication; the whole server stays under 1.5 GB
 CACHED_ANSWERS = 256  # answers kept in memory over all sessions; a worklist of 1,000 rows is about 0.5 MB

@@ -1,54 +1,56 @@
 """Measurements of one patient -> figures."""
 
+from typing import Final
+
 import pandas as pd
 import plotly.graph_objects as go
 
-from dashboard.charts.colours import BLUE, GREY, ORANGE, VERMILION
+from dashboard.charts.colours import BLUE, GREY, ORANGE, PURPLE, VERMILION
 from screening.prediction.tscore import NORMAL_T, OSTEOPOROSIS_T
 
-T_RANGE = (-5.0, 2.0)  # shown unless a measurement lies outside
+T_RANGE: Final = (-5.0, 2.0)  # shown unless a measurement lies outside
+HEIGHT_PX: Final = 330
+FRAME_HEIGHT_PX: Final = 100
+LEVEL_ROW_HEIGHT_PX: Final = 30
+ONE_DAY_MARGIN: Final = pd.Timedelta(days=180)  # about a single date
 
-# Method -> symbol, fill and outline; a white outline keeps the mark apart from the bands on light and dark pages.
-MARKS = {"CT": ("circle", BLUE, "white"), "DXA": ("diamond", VERMILION, "white")}
-ROW_HEIGHT_PX = 40
-FRAME_HEIGHT_PX = 100
-LEVEL_ROW_HEIGHT_PX = 30
+# Name of a trace -> method, where it was measured, symbol and colour; a white outline keeps marks apart from the bands.
+TRACES: Final = {
+    "BMD_CNN from CT, 90 % interval": ("CT", "lumbar spine", "circle", BLUE),
+    "DXA, lumbar spine": ("DXA", "lumbar spine", "diamond", VERMILION),
+    "DXA, hip": ("DXA", "hip", "square", PURPLE),
+}
 
 
-def t_score_chart(measurements: pd.DataFrame) -> go.Figure:
-    """Draw each T-score on its own row over the category bands, newest on top, BMD_CNN with its 90 % interval.
+def t_score_timeline(measurements: pd.DataFrame) -> go.Figure:
+    """Draw each T-score at its date over the category bands, BMD_CNN with its 90 % interval.
 
     Args:
-        measurements: rows of `patient_measurements.sql`; rows without a T-score are left to the tables.
+        measurements: rows of `patient_measurements.sql`; rows without a T-score or date are left to the tables.
     """
-    shown = measurements.dropna(subset="t_score")
+    shown = measurements.dropna(subset=["t_score", "measured_date"])
     low, high = _t_range(shown)
-    figure = go.Figure()
-    for left, right, colour, opacity, name in (
+    figure = _timeline(shown, "t_score", "%{y:.2f}", "T-score")
+    for bottom, top, colour, opacity, name in (
         (low, OSTEOPOROSIS_T, VERMILION, 0.20, "T ≤ −2.5"),
         (OSTEOPOROSIS_T, NORMAL_T, ORANGE, 0.16, "−2.5 to −1.0"),
         (NORMAL_T, high, BLUE, 0.12, "T ≥ −1.0"),
     ):
-        figure.add_vrect(
-            x0=left, x1=right, fillcolor=colour, opacity=opacity, line_width=0, layer="below",
-            annotation={"text": name, "yanchor": "bottom", "font_size": 11}, annotation_position="top",
+        figure.add_hrect(
+            y0=bottom, y1=top, fillcolor=colour, opacity=opacity, line_width=0, layer="below",
+            annotation={"text": name, "font_size": 11}, annotation_position="inside bottom right",
         )  # fmt: skip
-    _add_rows(figure, shown, "t_score", "%{x:.2f}", "T-score")
-    figure.update_xaxes(title="T-score (standard deviations from the young adult mean)", range=(low, high))
-    return _finished(figure, shown)
+    return figure.update_yaxes(title="T-score (SD from the young adult mean)", range=(low, high))
 
 
-def bmd_chart(measurements: pd.DataFrame) -> go.Figure:
-    """Draw each areal BMD on its own row, newest on top, without categories: for those to whom none applies.
+def bmd_timeline(measurements: pd.DataFrame) -> go.Figure:
+    """Draw each areal BMD at its date without categories: for those to whom none applies.
 
     Args:
-        measurements: rows of `patient_measurements.sql`; rows without a BMD are left to the tables.
+        measurements: rows of `patient_measurements.sql`; rows without a BMD or date are left to the tables.
     """
-    shown = measurements.dropna(subset="bmd_g_cm2")
-    figure = go.Figure()
-    _add_rows(figure, shown, "bmd_g_cm2", "%{x:.3f} g/cm²", "BMD")
-    figure.update_xaxes(title="Areal BMD (g/cm², DXA on the scale of its manufacturer)")
-    return _finished(figure, shown)
+    figure = _timeline(measurements.dropna(subset=["bmd_g_cm2", "measured_date"]), "bmd", "%{y:.3f} g/cm²", "BMD")
+    return figure.update_yaxes(title="Areal BMD (g/cm²)")
 
 
 def level_chart(levels: pd.DataFrame) -> go.Figure:
@@ -87,42 +89,36 @@ def _t_range(shown: pd.DataFrame) -> tuple[float, float]:
     return min(T_RANGE[0], ends.min() - 0.5), max(T_RANGE[1], ends.max() + 0.5)
 
 
-def _row_names(shown: pd.DataFrame) -> pd.Series:
-    """Name a row by its date and what was measured."""
-    dates = shown["measured_date"].dt.strftime("%Y-%m-%d").fillna("no date")
-    names: pd.Series = dates.str.cat(shown["what"], sep="  ")
-    return names
-
-
-def _add_rows(figure: go.Figure, shown: pd.DataFrame, value: str, form: str, word: str) -> None:
-    """Add one trace for CT and one for DXA, with interval bars where an interval is known."""
-    for method, (symbol, colour, outline) in MARKS.items():
-        rows = shown[shown["method"] == method]
-        low, high = (rows[_end(value, end)] for end in ("low", "high"))
+def _timeline(shown: pd.DataFrame, value: str, form: str, word: str) -> go.Figure:
+    """Add a trace for CT and for each site of DXA, with interval bars where an interval is known."""
+    column, low_column, high_column = _columns(value)
+    figure = go.Figure()
+    for name, (method, site, symbol, colour) in TRACES.items():
+        rows = shown[(shown["method"] == method) & (shown["site"] == site)]
         figure.add_scatter(
-            x=rows[value], y=_row_names(rows), name=method, mode="markers",
-            marker={"symbol": symbol, "size": 13, "color": colour, "line": {"width": 2, "color": outline}},
-            error_x={
+            x=rows["measured_date"], y=rows[column], name=name, mode="markers", text=rows["what"],
+            marker={"symbol": symbol, "size": 13, "color": colour, "line": {"width": 2, "color": "white"}},
+            error_y={
                 "type": "data", "symmetric": False, "color": colour, "thickness": 3, "width": 8,
-                "array": high - rows[value], "arrayminus": rows[value] - low,
+                "array": rows[high_column] - rows[column], "arrayminus": rows[column] - rows[low_column],
             },
-            hovertemplate=f"%{{y}}<br>{word} {form}<extra></extra>",
+            showlegend=not rows.empty,
+            hovertemplate=f"%{{x|%Y-%m-%d}}  %{{text}}<br>{word} {form}<extra></extra>",
         )  # fmt: skip
-
-
-def _end(value: str, end: str) -> str:
-    """Name the column that holds this end of the interval."""
-    return f"t_score_{end}" if value == "t_score" else f"bmd_{end}_g_cm2"
-
-
-def _finished(figure: go.Figure, shown: pd.DataFrame) -> go.Figure:
-    """Give a chart of measurements its rows in the order of the frame and a height that fits them."""
-    figure.update_yaxes(
-        type="category", categoryorder="array", categoryarray=list(_row_names(shown))[::-1], automargin=True,
-        range=(-0.6, len(shown) - 0.4),
-    )  # fmt: skip
+    if not shown.empty:
+        dates = shown["measured_date"]
+        margin = max((dates.max() - dates.min()) * 0.08, ONE_DAY_MARGIN)
+        figure.update_xaxes(range=(dates.min() - margin, dates.max() + margin))
+    figure.update_xaxes(title="Date of CT or DXA", type="date", tickformat="%Y-%m")
     return figure.update_layout(
-        height=FRAME_HEIGHT_PX + ROW_HEIGHT_PX * max(len(shown), 1),
+        height=HEIGHT_PX,
         margin={"l": 8, "r": 8, "t": 30, "b": 8},
-        showlegend=False,
+        legend={"orientation": "h", "x": 0, "y": 1, "yanchor": "bottom"},
     )
+
+
+def _columns(value: str) -> tuple[str, str, str]:
+    """Name the columns of a value and of the ends of its interval."""
+    if value == "t_score":
+        return "t_score", "t_score_low", "t_score_high"
+    return "bmd_g_cm2", "bmd_low_g_cm2", "bmd_high_g_cm2"

@@ -1,22 +1,26 @@
-"""All that is known of one patient."""
+"""All that is known of one patient, and what was decided."""
 
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from dashboard import queries
+from screening.store import reviews
+from screening.store.reviews import ReviewAction
 
 
 @dataclass(frozen=True, slots=True)
 class PatientRecord:
-    """All that is known of one patient; one row a study, body, DXA or series in each frame."""
+    """All that is known of one patient; one row a study, body, DXA, series or decision in each frame."""
 
     patient: dict[str, Any]
     results: pd.DataFrame  # newest first
     measurements: pd.DataFrame
-    criteria: dict[str, Any]  # the row of care_gap, empty where nothing was measured
+    standing: dict[str, Any]  # the criteria of care_gap as of now, empty where nothing was measured
+    decisions: pd.DataFrame  # rows of review_event, newest first
     dxa: pd.DataFrame
     without_result: pd.DataFrame
     series: pd.DataFrame
@@ -28,9 +32,38 @@ class PatientRecord:
         return rows[0] if rows else None
 
 
+@dataclass(frozen=True, slots=True)
+class Named:
+    """A patient and a study, as the address names them."""
+
+    patient_id: str
+    study_key: str
+    study_instance_uid: str
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """What was decided about a CT, and until when where it was deferred."""
+
+    action: ReviewAction
+    until: date | None
+
+
 def find_patients(published: queries.Publication, search: str) -> pd.DataFrame:
     """List patients, flagged or not, by part of their ID or by an accession number; 50 at most."""
     return queries.answer(published, "find_patients", {"search": search.strip()})
+
+
+def named_by_study(published: queries.Publication, study: str) -> Named | None:
+    """Return whose study it is, by its key or UID, or None where the archive holds no such study."""
+    found = queries.records(queries.answer(published, "patient_of_study", {"study": study}))
+    return Named(**found[0]) if found else None
+
+
+def study_key_of(published: queries.Publication, patient_id: str) -> str | None:
+    """Return the key by which an address names the patient without telling who it is, or None for an unknown one."""
+    found = queries.records(queries.answer(published, "patient_key", {"patient_id": patient_id}))
+    return str(found[0]["study_key"]) if found else None
 
 
 def patient_record(published: queries.Publication, patient_id: str) -> PatientRecord | None:
@@ -39,15 +72,35 @@ def patient_record(published: queries.Publication, patient_id: str) -> PatientRe
     found = queries.records(queries.answer(published, "patient", asked))
     if not found:
         return None
+    decisions = reviews.events(queries.database_folder(), patient_id=patient_id)
+    with queries.opened(published) as connection:
+        connection.register("patient_event", decisions)
+        standing = connection.execute(queries.question("patient_standing"), asked).df()
     return PatientRecord(
         patient=found[0],
         results=queries.answer(published, "patient_results", asked),
         measurements=queries.answer(published, "patient_measurements", asked),
-        criteria=next(iter(queries.records(queries.answer(published, "patient_criteria", asked))), {}),
+        standing=next(iter(queries.records(standing)), {}),
+        decisions=decisions.to_pandas().iloc[::-1].reset_index(drop=True),
         dxa=queries.answer(published, "patient_dxa", asked),
         without_result=queries.answer(published, "patient_without_result", asked),
         series=queries.answer(published, "patient_series", asked),
     )
+
+
+def before_the_newest(decisions: pd.DataFrame, study_instance_uid: str) -> Decided | None:
+    """Return what held before the newest decision about a CT, or None where there is nothing to take back.
+
+    Args:
+        decisions: of the patient, newest first.
+        study_instance_uid: the CT.
+    """
+    about = queries.records(decisions[decisions["study_instance_uid"] == study_instance_uid])
+    if not about or (len(about) == 1 and about[0]["action"] == ReviewAction.REOPEN):
+        return None
+    if len(about) == 1:
+        return Decided(ReviewAction.REOPEN, None)
+    return Decided(ReviewAction(about[1]["action"]), about[1]["defer_until"])
 
 
 def levels(published: queries.Publication, study_instance_uid: str) -> pd.DataFrame:

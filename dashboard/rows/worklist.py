@@ -5,7 +5,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final
 
-import duckdb
 import pyarrow as pa
 import streamlit as st
 
@@ -32,7 +31,7 @@ class Asked:
 class Found:
     """The patients that were asked for."""
 
-    _connection: duckdb.DuckDBPyConnection
+    _connection: queries.Connection
 
     def count(self) -> int:
         """Count them."""
@@ -68,6 +67,13 @@ def summary(published: queries.Publication, *, band: str = "likely") -> Summary:
     return Summary(**row | {"state_counts": dict(row["state_counts"]), "sites": tuple(row["sites"] or ())})
 
 
+def next_open(published: queries.Publication, patient_id: str) -> str | None:
+    """Return the study key of who comes next among those that wait for a decision; None after the last."""
+    with _list_now(published, "likely") as connection:
+        row = connection.execute(queries.question("worklist_next"), {"patient_id": patient_id}).fetchone()
+    return str(row[0]) if row else None
+
+
 @contextmanager
 def found(published: queries.Publication, asked: Asked) -> Iterator[Found]:
     """Find who is asked for, in the order in which to look."""
@@ -89,7 +95,7 @@ def found(published: queries.Publication, asked: Asked) -> Iterator[Found]:
 
 
 @contextmanager
-def _list_now(published: queries.Publication, band: str) -> Iterator[duckdb.DuckDBPyConnection]:
+def _list_now(published: queries.Publication, band: str) -> Iterator[queries.Connection]:
     """Open the publication with the view worklist_now: its list and the decisions made since."""
     later = reviews.events(queries.database_folder(), after=queries.headline(published).last_event_id)
     with queries.opened(published) as connection:

@@ -1,17 +1,16 @@
--- Who is this, and what does the worklist say of the patient?
+-- Who is this?
 -- One row, or none when the archive holds no such patient. Parameter: patient_id.
 SELECT
     person.patient_id,
     person.identified,
+    person.identity_conflict,
     person.sex,
     person.birth_date,
-    patient_bmd.study_instance_uid AS latest_measured_uid,
-    coalesce(care_gap.flagged, false) AS flagged,
-    patient_bmd.patient_id IS NOT NULL AS measured,
-    worklist.position,
-    worklist.months_since_ct
+    person.patient_id IN (
+        SELECT study_bmd.patient_id
+        FROM study_bmd
+        JOIN model USING (checkpoint_sha256)
+        WHERE model.active AND study_bmd.patient_id = $patient_id
+    ) AS measured
 FROM person
-LEFT JOIN patient_bmd USING (patient_id)
-LEFT JOIN care_gap USING (patient_id)
-LEFT JOIN worklist USING (patient_id)
 WHERE person.patient_id = $patient_id;

@@ -2,6 +2,7 @@
 -- Newest first, so that the first row is the one the worklist judges. Parameter: patient_id.
 SELECT
     study_bmd.study_instance_uid,
+    study.study_key,
     study.study_date,
     floor(study.age_years)::INTEGER AS age_years,
     study.accession_number,
@@ -17,6 +18,9 @@ SELECT
     study_bmd.t_score,
     study_bmd.yam_percent,
     study_bmd.category,
+    coalesce(study_bmd.osteoporosis_rule, 't_score') AS osteoporosis_rule,
+    study_bmd.z_score,
+    study_bmd.z_category,
     100 * study_bmd.osteoporosis_probability AS osteoporosis_probability_percent,
     study_bmd.band,
     study_bmd.level_certainty,

@@ -1,5 +1,5 @@
 -- What does one page of the list that is asked for look like?
--- In the order in which to look. The bar is a picture of the 90 % interval from 0.3 to 1.3 g/cm2, with the border of osteoporosis (T = -2.5) as a
+-- In the order in which to look. The bar is a picture of the 90 % interval from 0.3 to 1.3 g/cm2, with the border of osteoporosis as a
 -- dashed line. Parameters: row_limit, first_row (from 0).
 SELECT
     position,

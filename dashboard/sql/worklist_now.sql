@@ -28,5 +28,6 @@ SELECT
     row_number() OVER (
         ORDER BY open DESC, osteoporosis_probability DESC, exact_age_years DESC, patient_id
     ) AS position,
+    row_number() OVER (ORDER BY osteoporosis_probability DESC, exact_age_years DESC, patient_id) AS rank,
     *
 FROM stood;

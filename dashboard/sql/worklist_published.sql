@@ -11,7 +11,11 @@ SELECT
     study_bmd.bmd_cnn,
     study_bmd.bmd_low,
     study_bmd.bmd_high,
-    reference_population.mean_g_cm2 - 2.5 * reference_population.sd_g_cm2 AS osteoporosis_g_cm2,
+    coalesce(study_bmd.reference_mean, named.mean_g_cm2) AS reference_mean_g_cm2,
+    CASE
+        WHEN study_bmd.osteoporosis_rule = 'yam' THEN 0.7 * reference_mean_g_cm2
+        ELSE reference_mean_g_cm2 - 2.5 * coalesce(study_bmd.reference_sd, named.sd_g_cm2)
+    END AS osteoporosis_g_cm2,
     study_bmd.t_score,
     study_bmd.osteoporosis_probability,
     gap.last_dxa_date,
@@ -33,7 +37,7 @@ FROM care_gap_among($band) AS gap
 JOIN study_bmd USING (study_instance_uid)
 JOIN model USING (checkpoint_sha256)
 JOIN study USING (study_instance_uid)
-LEFT JOIN reference_population ON reference_population.reference = study_bmd.reference
+LEFT JOIN reference_population AS named ON named.reference = study_bmd.reference
 WHERE gap.without_dxa_or_diagnosis
     AND model.active
     AND study_bmd.band = $band;

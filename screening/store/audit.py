@@ -54,7 +54,7 @@ def record(place: DatabaseFolder, access: Access) -> None:
     line = json.dumps({"at": now.isoformat(timespec="milliseconds")} | asdict(access), ensure_ascii=False)
     try:
         place.audit.mkdir(mode=0o700, exist_ok=True)
-        trail = os.open(place.audit / f"{now:%Y-%m}.jsonl", os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+        trail = os.open(place.audit / f"{now:%Y-%m}.jsonl", os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o600)
         try:
             fcntl.flock(trail, fcntl.LOCK_EX)  # until it is closed
             _write(trail, line.encode() + b"\n")
@@ -82,10 +82,12 @@ def entries(place: DatabaseFolder, newest: int) -> pd.DataFrame:
 
 
 def _write(trail: int, line: bytes) -> None:
-    """Write the whole line; a disk that fills up in the middle gets it undone."""
+    """Write the whole line, on a line of its own; a disk that fills up in the middle gets it undone."""
     before = os.fstat(trail).st_size
+    broken_off = before > 0 and os.pread(trail, 1, before - 1) != b"\n"
+    whole = b"\n" * broken_off + line
     try:
-        if os.write(trail, line) != len(line):
+        if os.write(trail, whole) != len(whole):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     except OSError:
         os.ftruncate(trail, before)

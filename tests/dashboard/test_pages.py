@@ -125,7 +125,8 @@ def test_unflagged_patient_is_never_called_normal(published: queries.Publication
 def test_patient_under_50_gets_no_t_score(published: queries.Publication) -> None:
     text = written(run_patient(patient="YOUNG"))
 
-    assert "T-score Does not apply" in text
+    assert "Z-score —" in text
+    assert "T-score −" not in text
     assert "−1.20" not in text
 
 

@@ -84,7 +84,7 @@ def test_every_study_of_a_patient_is_measured_or_has_its_reason(published: queri
     assert list(record.without_result["reason"]) == ["too_thick"]
 
 
-def test_study_that_the_checkpoint_has_not_read_is_worklist_of(folder: Path) -> None:
+def test_study_that_the_checkpoint_has_not_read_is_listed(folder: Path) -> None:
     rows = example.example_rows((example.FIRST,))
     rows["outcome"] = [row for row in rows["outcome"] if row["study_instance_uid"] != "2.25.901"]
     example.publish_rows(folder, 1, rows)

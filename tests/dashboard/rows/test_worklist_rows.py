@@ -8,7 +8,7 @@ import published_example as example
 import pytest
 
 from dashboard import queries
-from dashboard.rows.worklist import Asked, found, summary
+from dashboard.rows.worklist import Asked, found, next_open, summary
 from screening.store.database import DatabaseFolder
 from screening.store.reviews import Review, ReviewAction, add_event
 
@@ -111,3 +111,18 @@ def test_summary_of_nobody_is_empty(folder: Path) -> None:
     example.publish_rows(folder, 1, {})
 
     assert summary(queries.publication()).state_counts == {}
+
+
+def test_next_one_waits_and_is_less_probable(published: queries.Publication) -> None:
+    assert next_open(published, "FLAGGED-1") == example.SECOND.study_instance_uid
+    assert next_open(published, "FLAGGED-2") is None
+
+
+def test_next_one_of_somebody_already_decided_about_is_the_same(folder: Path, published: queries.Publication) -> None:
+    decide(folder, ReviewAction.DISMISS)
+
+    assert next_open(published, "FLAGGED-1") == example.SECOND.study_instance_uid
+
+
+def test_next_one_of_somebody_off_the_list_is_the_first(published: queries.Publication) -> None:
+    assert next_open(published, "HIGH") == example.FIRST.study_instance_uid
