@@ -82,7 +82,8 @@ def open_door() -> None:
     """Show the page to whom it is for, under its labels."""
     visitor = access.visitor()
     if visitor is None:
-        st.navigation([st.Page(sign_in, title="Sign in", url_path=name) for name in ("", *PAGES)]).run()
+        everywhere = [st.Page(sign_in, title="Sign in", url_path=name, default=name == "worklist") for name in PAGES]
+        st.navigation(everywhere, position="hidden").run()
         return
     if not visitor.roles:
         st.navigation([st.Page(lambda: no_role(visitor), title="No access")]).run()

@@ -200,7 +200,7 @@ def reference(name: str) -> str:
 
 def criterion(column: str, limits: dict[str, Any]) -> str:
     """Say what a criterion of the care gap demands, with the limits in force."""
-    return CRITERIA.get(column, plain(column).capitalize()).format(**limits)
+    return CRITERIA[column].format(**limits)
 
 
 def day(value: date | None) -> str:

@@ -40,15 +40,23 @@ def show_review(record: rows.PatientRecord, as_of: Any) -> None:
     """
     st.subheader("Review")
     _show_message()
+    decision, history = st.columns([1, 1], gap="medium")
+    with decision:
+        _show_state(record, as_of)
+    with history:
+        _show_history(record)
+
+
+def _show_state(record: rows.PatientRecord, as_of: Any) -> None:
+    """Show where the patient stands, and let a reviewer decide."""
     standing = record.standing
-    if standing and (standing["in_gap"] or standing["last_event_id"] is not None):
-        until = f" until {wording.day(standing['defer_until'])}" if standing["state"] == "deferred" else ""
-        st.markdown(f"State: **{wording.STATES[standing['state']]}{until}**")
-        if access.permitted(Permission.REVIEW):
-            _decide(record, as_of)
-    else:
+    if not standing or (not standing["in_gap"] and standing["last_event_id"] is None):
         st.markdown("This patient is not on the list: there is nothing to decide.")
-    _show_history(record)
+        return
+    until = f" until {wording.day(standing['defer_until'])}" if standing["state"] == "deferred" else ""
+    st.markdown(f"State: **{wording.STATES[standing['state']]}{until}**")
+    if access.permitted(Permission.REVIEW):
+        _decide(record, as_of)
 
 
 def _decide(record: rows.PatientRecord, as_of: Any) -> None:
@@ -57,7 +65,7 @@ def _decide(record: rows.PatientRecord, as_of: Any) -> None:
     seen_by_study: dict[str, int | None] = st.session_state.setdefault("seen decisions", {})
     seen = seen_by_study.setdefault(study, newest)
     if seen != newest:
-        st.warning("Somebody has decided about this CT since you opened it: see the history below.")
+        st.warning("Somebody has decided about this CT since you opened it: see the history beside this.")
         st.button("I have seen it", on_click=seen_by_study.update, args=({study: newest},))
         return
     reviewer = _reviewer()

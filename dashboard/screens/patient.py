@@ -52,8 +52,6 @@ SERIES_COLUMNS = {
     "reason": "Why not",
     "detail": "Measured facts",
 }
-# Columns of the standing that are no criteria.
-NO_CRITERIA = ("flagged", "in_gap")
 
 
 def named_by_address(published: queries.Publication) -> rows.Named | None:
@@ -167,11 +165,7 @@ def show_criteria(standing: dict[str, Any], headline: queries.Headline) -> None:
     st.subheader("Why flagged" if standing["flagged"] else "Why not flagged")
     answers = {True: ":blue-badge[met]", False: ":orange-badge[not met]", None: ":gray-badge[not known]"}
     st.markdown(
-        "\n".join(
-            f"- {answers[value]} {wording.criterion(column, limits)}"
-            for column, value in standing.items()
-            if column not in NO_CRITERIA and (value is None or isinstance(value, bool)) and not column.endswith("_date")
-        )
+        "\n".join(f"- {answers[standing[column]]} {wording.criterion(column, limits)}" for column in wording.CRITERIA)
     )
     if not standing["flagged"]:
         st.caption("Not flagged does not mean normal.")
@@ -212,14 +206,11 @@ def show_result(published: queries.Publication, record: rows.PatientRecord, resu
     picture, numbers = st.columns([1, 1], gap="medium")
     with picture:
         show_picture(result)
+        show_criteria(record.standing, headline)
     with numbers:
         show_numbers(result, record.measurements)
-    why, review = st.columns([1, 1], gap="medium")
-    with why:
-        show_criteria(record.standing, headline)
-    with review:
-        show_review(record, headline.as_of_date)
-        offer_next(published, record)
+    show_review(record, headline.as_of_date)
+    offer_next(published, record)
     show_levels(rows.levels(published, result["study_instance_uid"]))
 
 

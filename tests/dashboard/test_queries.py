@@ -6,7 +6,7 @@ from pathlib import Path
 import published_example as example
 import pytest
 
-from dashboard import queries
+from dashboard import queries, wording
 from dashboard.rows import patient, worklist
 from screening.errors import UserError
 from screening.store.database import DatabaseFolder
@@ -171,3 +171,12 @@ def test_evidence_is_found_in_its_folder_only(folder: Path, published: queries.P
     assert patient.evidence_picture("absent.png") is None
     assert patient.evidence_picture("../secret.png") is None
     assert patient.evidence_picture("") is None
+
+
+def test_every_criterion_of_the_care_gap_has_its_words(published: queries.Publication) -> None:
+    with queries.opened(published) as connection:
+        columns = connection.execute(
+            "SELECT column_name FROM (DESCRIBE care_gap) WHERE column_type = 'BOOLEAN'"
+        ).fetchall()
+
+    assert {name for (name,) in columns} - {"flagged"} == set(wording.CRITERIA)

@@ -33,7 +33,6 @@ def test_criterion_states_the_limit_in_force() -> None:
 
     assert wording.criterion("old_enough", limits) == "At least 55 years old at the CT"
     assert wording.criterion("no_dxa_in_look_back", limits) == "No central DXA in the 24 months before 2026-03-01"
-    assert wording.criterion("added_later", limits) == "Added later"
 
 
 def test_unverified_reference_says_so() -> None:
