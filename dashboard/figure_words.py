@@ -25,6 +25,9 @@ DIMENSIONS: Final = {
 SHARES: Final = frozenset(
     {"coverage_90", "prevalence", "sensitivity", "specificity", "ppv", "npv", "verified_fraction", "capped_share"}
 )
+# Differences, whose direction a reader must see.
+SIGNED: Final = frozenset({"bias_g_cm2", "lower_limit_g_cm2", "upper_limit_g_cm2"})
+_UNIT: Final = ", g/cm²"  # at the end of words of METRIC_WORDS
 
 STATES: Final = {
     "alert": "Alert",
@@ -83,7 +86,9 @@ def value(name: str, stored: float | None) -> str:
     """Write a figure of validation without its interval: shares in per cent, else three decimals."""
     if stored is None:
         return wording.MISSING
-    return f"{wording.number(100 * stored, '.1f')} %" if name in SHARES else wording.number(stored, ".3f")
+    if name in SHARES:
+        return f"{wording.number(100 * stored, '.1f')} %"
+    return wording.number(stored, "+.3f" if name in SIGNED else ".3f")
 
 
 def interval(name: str, estimate: Estimate) -> str:
@@ -99,9 +104,19 @@ def patients(count: int) -> str:
 
 
 def figure(name: str, estimate: Estimate) -> str:
-    """Write a figure with its interval and n in one line."""
-    known = f"{value(name, estimate.value)} (95 % CI {interval(name, estimate)}; {patients(estimate.n)})"
+    """Write a figure with its 95 % confidence interval and n, for tables whose title says so."""
+    known = f"{value(name, estimate.value)} ({interval(name, estimate)}; {patients(estimate.n)})"
     return known if estimate.known else f"{estimate.note} ({patients(estimate.n)})"
+
+
+def sentence(name: str, estimate: Estimate) -> str:
+    """Write a figure with its name and unit, its interval and n."""
+    words = METRIC_WORDS.get(name, wording.plain(name))
+    if not estimate.known:
+        return f"{words.removesuffix(_UNIT)}: {estimate.note} ({patients(estimate.n)})"
+    unit = " g/cm²" if words.endswith(_UNIT) else ""
+    bounds = f"95 % CI {interval(name, estimate)}; {patients(estimate.n)}"
+    return f"{words.removesuffix(_UNIT)} {value(name, estimate.value)}{unit} ({bounds})"
 
 
 def axis(name: str) -> tuple[str, float]:

@@ -8,6 +8,7 @@ from screening.agreement_curves import COVERED
 from screening.statistics import Estimate
 
 HEIGHT_PX = 420
+SMALL_HEIGHT_PX = 340  # of pictures of which three stand in a row
 ROW_HEIGHT_PX = 28
 FRAME_HEIGHT_PX = 110
 BMD_MARGIN_G_CM2 = 0.05
@@ -85,9 +86,9 @@ def roc_chart(curve: pd.DataFrame, sensitivity: Estimate, specificity: Estimate)
             error_x=_error(_mirrored(specificity), VERMILION), error_y=_error(sensitivity, VERMILION),
             hovertemplate="the flag: sensitivity %{y:.3f} at false positive %{x:.3f}<extra></extra>",
         )  # fmt: skip
-    figure.update_xaxes(title="1 − specificity (share of those without osteoporosis)", range=PROBABILITY_RANGE)
-    figure.update_yaxes(title="Sensitivity (share of those with it)", range=PROBABILITY_RANGE)
-    return _finished(figure)
+    figure.update_xaxes(title="1 − specificity", range=PROBABILITY_RANGE)
+    figure.update_yaxes(title="Sensitivity", range=PROBABILITY_RANGE)
+    return _finished(figure, SMALL_HEIGHT_PX)
 
 
 def reliability_chart(shares: pd.DataFrame) -> go.Figure:
@@ -101,7 +102,7 @@ def reliability_chart(shares: pd.DataFrame) -> go.Figure:
     _add_shares(figure, shares, "observed", "stated %{x:.3f}, observed %{y:.3f}, n = %{customdata:,}", joined=True)
     figure.update_xaxes(title="Probability of osteoporosis as stated", range=PROBABILITY_RANGE)
     figure.update_yaxes(title="Share with osteoporosis by DXA", range=PROBABILITY_RANGE)
-    return _finished(figure)
+    return _finished(figure, SMALL_HEIGHT_PX)
 
 
 def coverage_chart(shares: pd.DataFrame) -> go.Figure:
@@ -118,9 +119,9 @@ def coverage_chart(shares: pd.DataFrame) -> go.Figure:
     _add_shares(
         figure, shares, "observed", "BMD_CNN %{x:.3f} g/cm², covered %{y:.3f}, n = %{customdata:,}", joined=False
     )
-    figure.update_xaxes(title="BMD_CNN (g/cm²), mean of each group")
-    figure.update_yaxes(title="Share of DXA within the 90 % interval", range=(_floor(shares["low"]), 1.01))
-    return _finished(figure)
+    figure.update_xaxes(title="BMD_CNN of the group (g/cm²)")
+    figure.update_yaxes(title="Share within the 90 % interval", range=(_floor(shares["low"]), 1.01))
+    return _finished(figure, SMALL_HEIGHT_PX)
 
 
 def forest_chart(groups: pd.DataFrame, everybody: Estimate, title: str, most: float) -> go.Figure:

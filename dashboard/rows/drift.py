@@ -25,20 +25,25 @@ def standing(published: queries.Publication) -> Standing:
     return Standing(**row)
 
 
-def alerts(published: queries.Publication) -> list[dict[str, Any]]:
-    """List who reads otherwise now, the shift that stands out most first."""
-    return queries.records(queries.answer(published, "drift_alerts", {"newest_months": DriftSettings().alert_months}))
+def alerts(published: queries.Publication) -> dict[str, list[str]]:
+    """Say of each scanner that reads otherwise now what it does, the shift that stands out most first."""
+    found = queries.answer(published, "drift_alerts", {"newest_months": DriftSettings().alert_months})
+    told: dict[str, list[str]] = {}
+    for alert in queries.records(found):
+        told.setdefault(alert["scanner"], []).append(alert_words(alert))
+    return told
 
 
 def alert_words(alert: dict[str, Any]) -> str:
     """Say in one sentence what a scanner reads otherwise, by how much, and how sure that is."""
     metric = figure_words.drift_metric(alert["metric"])
     direction = "higher" if alert["shift"] > 0 else "lower"
-    span = f" over {alert['months']:.0f} months" if alert["months"] > 1 else ""
+    span = f", over its {alert['months']:.0f} newest months" if alert["months"] > 1 else ""
     return (
-        f"{metric.name} {metric.value(abs(alert['shift']))} {direction} than in its first months{span} "
+        f"reads {metric.name} {metric.value(abs(alert['shift']))} {direction} than in its first months{span} "
         f"({metric.value(alert['baseline'])} then; n = {alert['n']:,} in {alert['month']:%Y-%m}, "
-        f"z = {figure_words.deviate(alert['z'])}, limit {alert['z_limit']:.1f}); since {alert['since_month']:%Y-%m}"
+        f"z = {figure_words.deviate(alert['z'])} where chance stays within ±{alert['z_limit']:.1f}), "
+        f"since {alert['since_month']:%Y-%m}"
     )
 
 

@@ -17,7 +17,7 @@ from screening.statistics import Estimate
 from screening.store.models import models, trained_on
 from screening.store.validation import read_pairs
 from screening.validation import PAPER, Figure
-from screening.validation_report import METRIC_WORDS, ValidationReport
+from screening.validation_report import METRIC_WORDS, ValidationReport, facts
 from screening.validation_settings import ValidationSettings
 
 _FACTS = (
@@ -128,6 +128,12 @@ def _same(stored: Estimate, drawn: Estimate) -> bool:
     if stored.value is None or drawn.value is None:
         return stored.value == drawn.value
     return math.isclose(stored.value, drawn.value, rel_tol=_SAME)
+
+
+def basis(compared: Comparison) -> list[tuple[str, str]]:
+    """List how many patients each step has left, and how many were left out for which reason."""
+    counts = [(what, count) for what, count in facts(compared.report) if count.replace(", ", "").isdigit()]
+    return [(what, ", ".join(f"{int(one):,}" for one in count.split(", "))) for what, count in counts]
 
 
 def beside_paper(compared: Comparison) -> pd.DataFrame:

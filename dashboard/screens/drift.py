@@ -10,18 +10,17 @@ from dashboard.charts import drift as charts
 from dashboard.rows import drift as rows
 
 SCANNER_COLUMNS = {
-    "scanner": st.column_config.TextColumn("Scanner", width=330, help="Manufacturer / model / station / institution"),
-    "state": st.column_config.TextColumn("Newest month", width=120),
-    "newest_month": st.column_config.DateColumn("Month", format="YYYY-MM", width=80),
-    "study_count": st.column_config.NumberColumn("Studies", format="localized", help="In the newest month", width=80),
+    "scanner": st.column_config.TextColumn("Scanner", width=260, help="Manufacturer / model / station / institution"),
+    "state": st.column_config.TextColumn("Newest month", width=110),
+    "newest_month": st.column_config.DateColumn("Month", format="YYYY-MM", width=75),
+    "study_count": st.column_config.NumberColumn("Studies", format="localized", help="In the newest month", width=70),
     "worst": st.column_config.TextColumn(
-        "Shift that stands out most", help="In the newest month, in its unit; z: in standard errors", width=380
+        "Shift that stands out most", help="In the newest month, in its unit; z: in standard errors", width=300
     ),
-    "z_limit": st.column_config.NumberColumn("z limit", format="%.1f", width=75),
-    "alert_month_count": st.column_config.NumberColumn("Months with alerts", width=130),
-    "last_alert_month": st.column_config.DateColumn("Last alert", format="YYYY-MM", width=95),
-    "first_month": st.column_config.DateColumn("Since", format="YYYY-MM", width=80),
-    "month_count": st.column_config.NumberColumn("Months", width=75),
+    "z_limit": st.column_config.NumberColumn("z limit", format="%.1f", help="What chance keeps z within", width=65),
+    "alert_month_count": st.column_config.NumberColumn("Alerts", help="Months with an alert so far", width=60),
+    "last_alert_month": st.column_config.DateColumn("Last alert", format="YYYY-MM", width=80),
+    "month_count": st.column_config.NumberColumn("Months", help="Months with studies", width=65),
 }
 HISTORY_COLUMNS: Final[dict[str, Any]] = {
     "month": st.column_config.DateColumn("Month", format="YYYY-MM"),
@@ -37,7 +36,7 @@ HISTORY_COLUMNS: Final[dict[str, Any]] = {
     "z_limit": st.column_config.NumberColumn("z limit", format="%.1f"),
 }
 ALL_METRICS = "all of them"
-MOST_ALERTS_SAID = 10
+MOST_SCANNERS_SAID = 8
 NO_BAR = {"displayModeBar": False}
 
 
@@ -54,10 +53,11 @@ def show_alerts(published: queries.Publication, standing: rows.Standing) -> None
             f"No scanner that could be judged reads otherwise than in its first months (up to "
             f"{standing.newest_month:%Y-%m})."
         )
-    for alert in alerts[:MOST_ALERTS_SAID]:
-        st.error(f"**{wording.verbatim(alert['scanner'])}**: {wording.verbatim(rows.alert_words(alert))}.")
-    if len(alerts) > MOST_ALERTS_SAID:
-        st.markdown(f"… and {len(alerts) - MOST_ALERTS_SAID} more alerts: see the table and the picture.")
+    for scanner, told in list(alerts.items())[:MOST_SCANNERS_SAID]:
+        lines = "\n".join(f"- {wording.verbatim(words)}" for words in told)
+        st.error(f"**{wording.verbatim(scanner)}**\n{lines}")
+    if len(alerts) > MOST_SCANNERS_SAID:
+        st.markdown(f"… and {len(alerts) - MOST_SCANNERS_SAID} more scanners with alerts: see the table.")
     if standing.later_months:
         st.info(
             f"There are measured CT up to {wording.day(standing.newest_study_date)} that have not been judged yet. "

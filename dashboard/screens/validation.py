@@ -13,7 +13,6 @@ from dashboard.rows import validation as rows
 from screening.agreement_curves import AgreementCurves
 from screening.errors import UserError
 from screening.validation import PAPER_SOURCE
-from screening.validation_report import METRIC_WORDS, facts
 
 TILES = {
     "pearson_r": "Pearson r with DXA",
@@ -22,26 +21,22 @@ TILES = {
     "coverage_90": "DXA within the 90 % interval",
 }
 FIGURE_COLUMNS = {
-    "figure": st.column_config.TextColumn("Figure", width=330),
-    "value": st.column_config.TextColumn("Value", width=90),
-    "interval": st.column_config.TextColumn("95 % interval", width=170),
-    "n": st.column_config.NumberColumn("n", format="localized", help="Patients", width=90),
+    "figure": st.column_config.TextColumn("Figure", width=250),
+    "value": st.column_config.TextColumn("Value", width=75),
+    "interval": st.column_config.TextColumn("95 % interval", width=135),
+    "n": st.column_config.NumberColumn("n", format="localized", help="Patients", width=75),
 }
 PAPER_COLUMNS = {
-    "figure": st.column_config.TextColumn("Figure", width=180),
-    "here": st.column_config.TextColumn("Here", width=330),
-    "internal": st.column_config.TextColumn("Paper, internal", width=150),
-    "external": st.column_config.TextColumn("Paper, external", width=150),
+    "figure": st.column_config.TextColumn("Figure", width=250),
+    "here": st.column_config.TextColumn("Here (95 % interval; n)", width=270),
+    "internal": st.column_config.TextColumn("Paper, internal", width=270),
+    "external": st.column_config.TextColumn("Paper, external", width=270),
 }
 ATTENUATION_COLUMNS = {
-    "figure": st.column_config.TextColumn("Figure", width=290),
-    "bmd_cnn": st.column_config.TextColumn("BMD_CNN", width=320),
-    "hu_regression": st.column_config.TextColumn("Trabecular HU, straight line", width=320),
-    "difference": st.column_config.TextColumn("Difference", width=320),
-}
-BASIS_COLUMNS = {
-    "what": st.column_config.TextColumn("What", width=420),
-    "how_many": st.column_config.TextColumn("How many", width=420),
+    "figure": st.column_config.TextColumn("Figure", width=250),
+    "bmd_cnn": st.column_config.TextColumn("BMD_CNN (95 % interval; n)", width=270),
+    "hu_regression": st.column_config.TextColumn("Straight line through HU", width=270),
+    "difference": st.column_config.TextColumn("Difference", width=270),
 }
 NO_BAR = {"displayModeBar": False}
 
@@ -52,7 +47,9 @@ def ask_run(runs: pd.DataFrame) -> int:
         row["run_id"]: f"Run {row['run_id']}, {wording.moment(row['validated_at'])}, {row['checkpoint']}"
         for row in queries.records(runs)
     }
-    chosen: int = st.selectbox("Comparison", list(names), format_func=names.__getitem__, key="run", bind="query-params")
+    chosen: int = st.selectbox(
+        "Comparison", list(names), format_func=names.__getitem__, key="run", bind="query-params", width=520
+    )
     return chosen
 
 
@@ -64,11 +61,12 @@ def show_table(frame: pd.DataFrame, columns: dict[str, Any], name: str) -> None:
 def show_basis(compared: rows.Comparison) -> None:
     """Say in one line what was compared with what."""
     report = compared.report
+    checkpoint = f"{wording.verbatim(report.checkpoint)} ({report.checkpoint_sha256[:12]})"
     st.markdown(
-        f"BMD\\_CNN of checkpoint {wording.verbatim(report.checkpoint)}, **trained on {report.trained_on}**, against "
-        f"DXA of L1–L4 within {report.window_days} days of the CT, one pair a patient, "
-        f"on the scale of {report.scale or 'BMD_CNN, which is not known'}. "
-        f"{report.pair_count:,} of {report.measured_count:,} measured patients have such a DXA."
+        f"BMD\\_CNN of checkpoint {checkpoint}, **trained on {report.trained_on}**, against DXA of L1–L4 within "
+        f"{report.window_days} days of the CT, one pair a patient, on the scale of "
+        f"{report.scale or 'BMD_CNN, which is not known'}. {report.pair_count:,} of {report.measured_count:,} measured "
+        "patients have such a DXA."
     )
 
 
@@ -81,12 +79,10 @@ def show_warnings(compared: rows.Comparison) -> None:
             "flatters every figure here; it does not show how the checkpoint reads new patients."
         )
     if not standing.active:
-        st.warning(
-            f"This comparison is of another checkpoint than the one in use "
-            f"({wording.verbatim(standing.active_checkpoint)}). Run `screening validate` to compare that one."
-        )
-    news = [name for name, came in (("CT results", standing.read_since), ("DXA", standing.imported_since)) if came]
-    if news:
+        current = wording.verbatim(standing.active_checkpoint)
+        st.warning(f"Another checkpoint is in use ({current}). Run `screening validate` to compare that one.")
+    came_in = {"CT results": standing.read_since, "DXA": standing.imported_since}
+    if news := [name for name, came in came_in.items() if came]:
         st.info(f"{' and '.join(news)} came in after this comparison. Run `screening validate` to take them in.")
 
 
@@ -119,16 +115,16 @@ def show_pictures(compared: rows.Comparison, drawn: AgreementCurves) -> None:
     left, right = st.columns(2, gap="medium")
     show_agreement(left, compared, drawn)
     show_differences(right, compared, drawn)
-    left, right = st.columns(2, gap="medium")
+    left, middle, right = st.columns(3, gap="medium")
     show_discrimination(left, compared, drawn)
-    show_reliability(right, compared, drawn)
+    show_reliability(middle, compared, drawn)
+    show_coverage(right, compared, drawn)
 
 
 def told(compared: rows.Comparison, *metrics: str) -> str:
     """Write figures with interval and n, one after the other."""
-    return "; ".join(
-        f"{METRIC_WORDS[metric]} {figure_words.figure(metric, compared.estimate(metric))}" for metric in metrics
-    )
+    sentences = "; ".join(figure_words.sentence(metric, compared.estimate(metric)) for metric in metrics)
+    return f"{sentences[:1].upper()}{sentences[1:]}."
 
 
 def show_agreement(place: DeltaGenerator, compared: rows.Comparison, drawn: AgreementCurves) -> None:
@@ -137,7 +133,7 @@ def show_agreement(place: DeltaGenerator, compared: rows.Comparison, drawn: Agre
     show_picture(
         place, "Agreement", charts.agreement_chart(drawn.points, slope, intercept),
         f"{len(drawn.points):,} of {drawn.counts.bmd_count:,} pairs drawn. "
-        f"{told(compared, 'pearson_r', 'calibration_slope', 'calibration_intercept_g_cm2')}.",
+        f"{told(compared, 'pearson_r', 'calibration_slope', 'calibration_intercept_g_cm2')}",
     )  # fmt: skip
 
 
@@ -148,7 +144,7 @@ def show_differences(place: DeltaGenerator, compared: rows.Comparison, drawn: Ag
         place, "Differences (Bland–Altman)",
         charts.bland_altman_chart(drawn.points, *(compared.estimate(metric) for metric in limits)),
         f"{len(drawn.points):,} of {drawn.counts.bmd_count:,} pairs drawn; shaded: 95 % intervals. "
-        f"{told(compared, *limits)}.",
+        f"{told(compared, *limits)}",
     )  # fmt: skip
 
 
@@ -156,25 +152,34 @@ def show_discrimination(place: DeltaGenerator, compared: rows.Comparison, drawn:
     """Show the ROC curve with the point at which patients are flagged."""
     point = ("sensitivity", "specificity")
     show_picture(
-        place, "Telling osteoporosis by DXA (ROC)",
+        place, "Telling osteoporosis (ROC)",
         charts.roc_chart(drawn.roc, *(compared.estimate(metric) for metric in point)),
         f"All {drawn.counts.label_count:,} pairs whose DXA tells osteoporosis (T ≤ −2.5), "
-        f"{drawn.counts.osteoporosis_count:,} of them with it. {told(compared, 'auc', *point)}.",
+        f"{drawn.counts.osteoporosis_count:,} of them with it. {told(compared, 'auc', *point)}",
     )  # fmt: skip
 
 
 def show_reliability(place: DeltaGenerator, compared: rows.Comparison, drawn: AgreementCurves) -> None:
-    """Show whether stated probabilities come true, and how often DXA lies within the interval."""
-    place.subheader("Does it know how sure it is?")
-    probability, coverage = place.tabs(["Probability", "90 % interval"])
-    small = f"Groups of fewer than {compared.smallest_group} patients are not drawn. Bars: 95 % intervals. "
-    probability.plotly_chart(charts.reliability_chart(drawn.reliability), config=NO_BAR, alt="Calibration")
-    probability.caption(
-        f"Pairs by tenths of the stated probability. {small}"
-        f"{told(compared, 'brier', 'probability_slope', 'probability_in_the_large')}."
-    )
-    coverage.plotly_chart(charts.coverage_chart(drawn.coverage), config=NO_BAR, alt="Coverage")
-    coverage.caption(f"Ten groups of one size by BMD\\_CNN. {small}{told(compared, 'coverage_90')}.")
+    """Show whether stated probabilities come true."""
+    show_picture(
+        place, "Stated probability", charts.reliability_chart(drawn.reliability),
+        f"{drawn.counts.label_count:,} pairs by tenths of the probability of osteoporosis. {small_groups(compared)} "
+        f"{told(compared, 'brier', 'probability_slope', 'probability_in_the_large')}",
+    )  # fmt: skip
+
+
+def show_coverage(place: DeltaGenerator, compared: rows.Comparison, drawn: AgreementCurves) -> None:
+    """Show how often DXA lies within the 90 % interval."""
+    show_picture(
+        place, "90 % interval", charts.coverage_chart(drawn.coverage),
+        f"{drawn.counts.bmd_count:,} pairs in {len(drawn.coverage)} groups of one size by BMD\\_CNN. "
+        f"{small_groups(compared)} {told(compared, 'coverage_90')}",
+    )  # fmt: skip
+
+
+def small_groups(compared: rows.Comparison) -> str:
+    """Say what the bars are and what is not drawn."""
+    return f"Bars: 95 % intervals; groups of fewer than {compared.smallest_group} patients are not drawn."
 
 
 def show_comparators(compared: rows.Comparison) -> None:
@@ -200,13 +205,12 @@ def show_verification(compared: rows.Comparison) -> None:
         st.subheader("If everybody had had a DXA")
         show_table(rows.overall(compared, "weighted"), FIGURE_COLUMNS, "Weighted figures")
         st.caption(
-            f"{told(compared, 'verified_fraction')}. Who gets a DXA is not like who is scanned; here each pair stands "
+            f"{told(compared, 'verified_fraction')} Who gets a DXA is not like who is scanned; here each pair stands "
             "for the scanned patients of its age, sex and BMD_CNN that have none."
         )
     with right:
         st.subheader("Who was compared, who was left out")
-        basis = pd.DataFrame(facts(compared.report), columns=list(BASIS_COLUMNS))
-        show_table(basis, BASIS_COLUMNS, "Basis of the comparison")
+        st.markdown("\n".join(f"- {wording.verbatim(what)}: **{count}**" for what, count in rows.basis(compared)))
 
 
 def show_groups(compared: rows.Comparison) -> None:
@@ -223,7 +227,7 @@ def show_groups(compared: rows.Comparison) -> None:
     groups, everybody = rows.groups(compared, dimension, metric), compared.estimate(metric)
     st.plotly_chart(charts.forest_chart(groups, everybody, *figure_words.axis(metric)), config=NO_BAR, alt="Subgroups")
     st.caption(
-        f"Bars: 95 % intervals. Dashed, shaded: all patients, {figure_words.figure(metric, everybody)}. Groups of "
+        f"Bars: 95 % intervals. Dashed, shaded: all patients, {figure_words.sentence(metric, everybody)}. Groups of "
         f"fewer than {compared.smallest_group} patients say so instead. Many groups are looked at: one in twenty lies "
         "outside its interval by chance alone."
     )
