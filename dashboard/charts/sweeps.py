@@ -12,6 +12,7 @@ from dashboard.charts.colours import BLUE, GREEN, GREY, ORANGE, VERMILION
 # Status -> colour and pattern of its bars: told apart without colour as well.
 BARS = {"measured": (BLUE, ""), "excluded": (GREY, "/"), "failed": (VERMILION, "x")}
 MOST_TICKS = 8
+MOST_MARKERS = 120  # nights; more marks would run into one thick line
 MOST_REASONS = 6  # of a box; the others are counted together, the table lists them
 
 INK = {"light": "black", "dark": "white"}  # theme of the page -> text
@@ -89,7 +90,7 @@ def flow_chart(flow: pd.DataFrame, ink: str) -> go.Figure:
 
 def stage_lines(stage: str, count: int, found: int) -> list[str]:
     """Write the text of a stage: its name, its studies, and their share of all that were found."""
-    share = f" ({100 * count / found:.0f} %)" if found and stage != "found" else ""
+    share = f" ({100 * count / found:.1f} %)" if found and stage != "found" else ""
     return [f"<b>{wording.FLOW_STAGES[stage]}</b>", f"{count:,} studies{share}"]
 
 
@@ -166,7 +167,8 @@ def _add_line(
     figure: go.Figure, values: pd.Series, names: pd.Series, name: str, colour: str, symbol: str, form: str, row: int
 ) -> None:
     figure.add_scatter(
-        x=values.index, y=values, name=name, mode="lines+markers", row=row, col=1, customdata=names,
+        x=values.index, y=values, name=name, row=row, col=1, customdata=names,
+        mode="lines+markers" if len(values) <= MOST_MARKERS else "lines",
         line={"color": colour, "width": 2}, marker={"symbol": symbol, "size": 7}, cliponaxis=False,
         hovertemplate=f"%{{customdata}}: {form}<extra></extra>",
     )  # fmt: skip

@@ -36,6 +36,13 @@ def count(number: int | None) -> str:
     return wording.number(number, ",d")
 
 
+def duration(hours: float | None) -> str:
+    """Write how long a sweep took, in hours, or in minutes where it took less than one."""
+    if hours is None:
+        return wording.MISSING
+    return f"{hours:.1f} h" if hours >= 1 else f"{60 * hours:.0f} min"
+
+
 def choose_night(listed: pd.DataFrame) -> Night:
     """Return the night that is chosen here, in the table or in the address; the newest by default."""
     starts = dict(zip(listed["sweep_id"], listed["started_at"], strict=True))
@@ -92,26 +99,24 @@ def show_glance(night: Night) -> None:
     """Show what the night counted."""
     limit = night.failed_share_limit_percent
     tiles = {
-        "Studies read": (count(night.study_read_count), f"of {count(night.study_found_count)} in the archive"),
+        "Studies read": (count(night.study_read_count), f"of {count(night.study_found_count)} found"),
         "Measured": (count(night.measured_count), f"{count(night.excluded_count)} excluded"),
         "Failed": (
             count(night.failed_count),
-            f"{wording.number(night.failed_share_percent, '.1f')} % of those read"
+            f"{wording.number(night.failed_share_percent, '.1f')} %"
             + (f", limit {limit:g} %" if limit is not None else ""),
         ),
         "Waiting": (count(night.study_pending_count), f"{count(night.study_settling_count)} more still arriving"),
-        "Duration (h)": (
-            wording.number(night.duration_hours, ".1f"),
+        "Duration": (
+            duration(night.duration_hours),
             f"{wording.clock(night.started_at)} to {wording.clock(night.ended_at)}",
         ),
-        "Speed (studies/h)": (wording.number(night.studies_per_hour, ",.1f"), "from start to end"),
-        "Files found": (
-            count(night.file_found_count),
-            f"{count(night.file_added_count)} new, {count(night.file_changed_count)} changed",
-        ),
+        "Speed (studies/h)": (wording.number(night.studies_per_hour, ",.0f"), "from start to end"),
+        "New files": (count(night.file_added_count), f"of {count(night.file_found_count)} found"),
         "Headers read": (
             count(night.file_read_count),
-            f"{count(night.file_moved_count)} moved, {count(night.file_vanished_count)} gone",
+            f"{count(night.file_changed_count)} changed, {count(night.file_moved_count)} moved, "
+            f"{count(night.file_vanished_count)} gone",
         ),
     }
     for start in (0, 4):

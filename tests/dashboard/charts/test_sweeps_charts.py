@@ -101,8 +101,8 @@ def test_flow_has_a_box_for_each_stage_and_for_those_that_stopped(flow: pd.DataF
     assert len(figure.layout.shapes) == 6 + 2
     assert texts[0] == "<b>In the archive</b><br>1,200 studies"
     assert texts[1] == "<b>200 studies not</b><br>150  Not read yet<br>50  Failed: OSError"
-    assert texts[2] == "<b>Read</b><br>1,000 studies (83 %)"
-    assert texts[-1] == "<b>Measured</b><br>600 studies (50 %)"
+    assert texts[2] == "<b>Read</b><br>1,000 studies (83.3 %)"
+    assert texts[-1] == "<b>Measured</b><br>600 studies (50.0 %)"
 
 
 def test_boxes_of_the_flow_do_not_overlap(flow: pd.DataFrame) -> None:

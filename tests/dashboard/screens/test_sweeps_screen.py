@@ -70,13 +70,13 @@ def test_last_night_stands_at_a_glance(place: DatabaseFolder) -> None:
 
     assert_labelled(at)
     assert "No sweep is running." in text
-    assert "Studies read 3 of 707 in the archive" in text
+    assert "Studies read 3 of 707 found" in text
     assert "Measured 1 1 excluded" in text
-    assert "Failed 1 33.3 % of those read, limit 5 %" in text
+    assert "Failed 1 33.3 %, limit 5 %" in text
     assert "Waiting 0 1 more still arriving" in text
-    assert "Duration (h) 2.5 01:30 UTC to 04:00 UTC" in text
-    assert "Files found 127,000 990 new, 10 changed" in text
-    assert "Headers read 1,000 4 moved, 2 gone" in text
+    assert "Duration 2.5 h 01:30 UTC to 04:00 UTC" in text
+    assert "New files 990 of 127,000 found" in text
+    assert "Headers read 1,000 10 changed, 4 moved, 2 gone" in text
     assert "software 0.1.0" in text
     assert example.CHECKPOINT[:12] in text
 
@@ -109,7 +109,7 @@ def test_chosen_night_is_shown_and_stands_in_the_address(place: DatabaseFolder) 
     at.selectbox[0].set_value(4).run()
 
     assert_labelled(at)
-    assert "Studies read 40 of 704 in the archive" in written(at)
+    assert "Studies read 40 of 704 found" in written(at)
     assert at.query_params["night"] == "4"
 
 
@@ -289,7 +289,7 @@ def test_new_publication_shows_its_night(place: DatabaseFolder) -> None:
     example.publish_rows(place.folder, 3, later)
     at.run()
 
-    assert "Studies read 5 of 708 in the archive" in written(at)
+    assert "Studies read 5 of 708 found" in written(at)
 
 
 def test_damaged_database_is_one_sentence(folder: Path) -> None:
