@@ -46,11 +46,21 @@ class DriftMetric:
     decimals: int
     factor: float = 1.0  # from the stored value to the unit
 
-    def value(self, stored: float | None, sign: str = "") -> str:
-        """Write a value or a shift with its unit."""
-        if stored is None:
-            return wording.MISSING
-        return f"{wording.number(stored * self.factor, f'{sign}.{self.decimals}f')} {self.unit}"
+    @property
+    def is_share(self) -> bool:
+        """Whether it is a share of studies, not a mean."""
+        return self.unit == "%"
+
+    def value(self, stored: float) -> str:
+        """Write a value with its unit."""
+        return f"{self._number(stored, '')} {self.unit}"
+
+    def shift(self, stored: float, sign: str = "") -> str:
+        """Write how far apart two values are, with its unit."""
+        return f"{self._number(stored, sign)} {'percentage points' if self.is_share else self.unit}"
+
+    def _number(self, stored: float, sign: str) -> str:
+        return wording.number(stored * self.factor, f"{sign}.{self.decimals}f")
 
 
 _MEANS: Final = {
@@ -134,7 +144,7 @@ def drift_shift(metric: str | None, shift: float | None, z: float | None) -> str
     if metric is None or shift is None or z is None:
         return None
     words = drift_metric(metric)
-    return f"{words.value(shift, '+')} {words.name} (z = {deviate(z)})"
+    return f"{words.name} {words.shift(shift, '+')} (z = {deviate(z)})"
 
 
 def drift_title(metric: str) -> str:

@@ -39,8 +39,9 @@ def alert_words(alert: dict[str, Any]) -> str:
     metric = figure_words.drift_metric(alert["metric"])
     direction = "higher" if alert["shift"] > 0 else "lower"
     span = f", over its {alert['months']:.0f} newest months" if alert["months"] > 1 else ""
+    what = f"{metric.name} is" if metric.is_share else f"reads {metric.name}"
     return (
-        f"reads {metric.name} {metric.value(abs(alert['shift']))} {direction} than in its first months{span} "
+        f"{what} {metric.shift(abs(alert['shift']))} {direction} than in its first months{span} "
         f"({metric.value(alert['baseline'])} then; n = {alert['n']:,} in {alert['month']:%Y-%m}, "
         f"z = {figure_words.deviate(alert['z'])} where chance stays within ±{alert['z_limit']:.1f}), "
         f"since {alert['since_month']:%Y-%m}"

@@ -27,11 +27,8 @@ FIGURE_COLUMNS = {
     "n": st.column_config.NumberColumn("n", format="localized", help="Patients", width=75),
 }
 PAPER_COLUMNS = {
-    "figure": st.column_config.TextColumn("Figure", width=250),
-    "here": st.column_config.TextColumn("Here (95 % interval; n)", width=270),
-    "internal": st.column_config.TextColumn("Paper, internal", width=270),
-    "external": st.column_config.TextColumn("Paper, external", width=270),
-}
+    "figure": "Figure", "here": "Here (95 % interval; n)", "internal": "Paper, internal", "external": "Paper, external",
+}  # fmt: skip
 ATTENUATION_COLUMNS = {
     "figure": st.column_config.TextColumn("Figure", width=250),
     "bmd_cnn": st.column_config.TextColumn("BMD_CNN (95 % interval; n)", width=270),
@@ -123,8 +120,8 @@ def show_pictures(compared: rows.Comparison, drawn: AgreementCurves) -> None:
 
 def told(compared: rows.Comparison, *metrics: str) -> str:
     """Write figures with interval and n, one after the other."""
-    sentences = "; ".join(figure_words.sentence(metric, compared.estimate(metric)) for metric in metrics)
-    return f"{sentences[:1].upper()}{sentences[1:]}."
+    text = "; ".join(figure_words.sentence(metric, compared.estimate(metric)) for metric in metrics)
+    return f"{text[:1].upper()}{text[1:]}."
 
 
 def show_agreement(place: DeltaGenerator, compared: rows.Comparison, drawn: AgreementCurves) -> None:
