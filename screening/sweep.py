@@ -34,7 +34,7 @@ from screening.store.publish import publish
 from screening.store.readings import commit_readings, forget_that_it_was_read
 from screening.store.rows import ReadStudy
 from screening.store.sweep_rows import begin_sweep, end_sweep
-from screening.store.sweep_state import SweepTeller, told
+from screening.store.sweep_state import SweepTeller
 from screening.streaming import Done, Here, Workers, stream
 from screening.worker import ReadersPlugin, read_study_packed
 
@@ -116,7 +116,7 @@ def run_sweep(
     place.create()
     plugin = ReadersPlugin(checkpoint, settings.prediction.device)
     with (
-        told(place, progress) as telling,
+        SweepTeller(place, progress) as telling,
         full_disk_told(place),
         locked(place),
         open_writer(place) as connection,

@@ -37,14 +37,23 @@ def show_progress(state: SweepState) -> None:
             f":blue-badge[running] **Sweep {state.sweep_id}**, {stage}, since {wording.moment(state.started_at)}"
         )
         if state.total:
-            st.progress(min(state.done / state.total, 1.0), f"{state.done:,} of {state.total:,} {unit(state)}")
+            st.progress(min(state.done / state.total, 1.0), how_far(state))
+        ends_at = (
+            state.stage_may_end_at if state.stage != "headers" else None
+        )  # whose total is not known before the end
         facts = [
             f"{state.per_hour:,.0f} {unit(state)} an hour" if state.per_hour else None,
-            f"may be done with them at {wording.moment(state.stage_may_end_at)}" if state.stage_may_end_at else None,
+            f"may be done with them at {wording.moment(ends_at)}" if ends_at else None,
             so_far(state),
             f"last told {state.updated_at:%H:%M:%S} UTC by process {state.process_id} on {state.host}",
         ]
         st.caption(wording.stated(*facts, between=" · "))
+
+
+def how_far(state: SweepState) -> str:
+    """Say how many are done of how many."""
+    known = " found so far" if state.stage == "headers" else ""
+    return f"{state.done:,} of {state.total:,} {unit(state)}{known}"
 
 
 def unit(state: SweepState) -> str:

@@ -10,12 +10,11 @@ import os
 import socket
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, Final
+from typing import Final, Self
 
 import structlog
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -121,7 +120,11 @@ def _lock_file(place: DatabaseFolder) -> Path:
 
 
 class SweepTeller:
-    """Tells how far a sweep is, on the screen and in the file; nothing that happens to the file ends the sweep."""
+    """Tells how far a sweep is, on the screen and in the file, from `begin` to the end of the `with` block.
+
+    A sweep that comes to its end takes the file away; one that an exception ends leaves in it what that was. Nothing
+    that happens to the file ends the sweep.
+    """
 
     def __init__(self, place: DatabaseFolder, shown: Progress) -> None:
         self._place = place
@@ -131,10 +134,25 @@ class SweepTeller:
         self._counts: Counter[str] = Counter()
         self._written_at = 0.0
 
+    def __enter__(self) -> Self:
+        """Tell nothing yet: another sweep may be running."""
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        """Take the file away, or leave in it what ended the sweep."""
+        if self._state is None or self._lock is None:
+            return
+        if error is None:
+            self._forget()
+        else:
+            advice = str(error) if isinstance(error, UserError) else None
+            self._write(self._state.model_copy(update={"ended_by": type(error).__name__, "advice": advice}))
+        self._release()
+
     def begin(self, sweep_id: int) -> None:
         """Tell from now on that this sweep runs."""
         now = _now()
-        self._state = SweepState(
+        state = SweepState(
             sweep_id=sweep_id, started_at=now, stage="start", stage_started_at=now, done=0, total=0, updated_at=now,
             process_id=os.getpid(), host=socket.gethostname(),
         )  # fmt: skip
@@ -143,7 +161,7 @@ class SweepTeller:
         except OSError as error:
             self._give_up(error)
         else:
-            self._write({})
+            self._write(state)
 
     def __call__(self, what: str, done: int, total: int) -> None:
         """Show that `done` of `total` of the stage `what` are done."""
@@ -166,18 +184,7 @@ class SweepTeller:
             return
         counts = {f"{status}_count": count for status, count in self._counts.items()}
         stage = {"stage": what, "stage_started_at": _now()} if enters else {}
-        self._write({**stage, **counts, "done": done, "total": total})
-
-    def end(self, error: BaseException | None) -> None:
-        """Take the file away, or leave in it what ended the sweep."""
-        if self._lock is None:
-            return
-        if error is None:
-            self._forget()
-        else:
-            advice = str(error) if isinstance(error, UserError) else None
-            self._write({"ended_by": type(error).__name__, "advice": advice})
-        self._release()
+        self._write(self._state.model_copy(update={**stage, **counts, "done": done, "total": total}))
 
     def _forget(self) -> None:
         try:
@@ -185,9 +192,8 @@ class SweepTeller:
         except OSError as error:
             self._give_up(error)
 
-    def _write(self, changes: dict[str, Any]) -> None:
-        assert self._state is not None
-        self._state = self._state.model_copy(update={**changes, "updated_at": _now()})
+    def _write(self, state: SweepState) -> None:
+        self._state = state.model_copy(update={"updated_at": _now()})
         unfinished = self._place.progress.with_suffix(UNFINISHED)
         try:
             _write_closed(unfinished, self._state.model_dump_json())
@@ -204,18 +210,6 @@ class SweepTeller:
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None
-
-
-@contextmanager
-def told(place: DatabaseFolder, shown: Progress) -> Iterator[SweepTeller]:
-    """Yield the one that tells how far the sweep is; it begins once the sweep has its number."""
-    teller = SweepTeller(place, shown)
-    try:
-        yield teller
-    except BaseException as error:
-        teller.end(error)
-        raise
-    teller.end(None)
 
 
 def _locked(place: DatabaseFolder) -> int:

@@ -12,7 +12,7 @@ from dicom_files import add_quick_files
 from screening.config import Settings, SweepSettings
 from screening.errors import UserError
 from screening.store.database import DatabaseFolder
-from screening.store.sweep_state import SweepState, ToldSweep, told, told_sweep
+from screening.store.sweep_state import SweepState, SweepTeller, ToldSweep, told_sweep
 from screening.sweep import run_sweep
 
 NIGHT = datetime(2026, 3, 1, 1, 0)
@@ -21,9 +21,9 @@ KILLED_SWEEP = """
 import sys, time
 from pathlib import Path
 from screening.store.database import DatabaseFolder
-from screening.store.sweep_state import told
+from screening.store.sweep_state import SweepTeller
 
-with told(DatabaseFolder(Path(sys.argv[1])), lambda what, done, total: None) as telling:
+with SweepTeller(DatabaseFolder(Path(sys.argv[1])), lambda what, done, total: None) as telling:
     telling.begin(3)
     telling("studies", 40, 100)
     print("told", flush=True)
@@ -54,7 +54,7 @@ def test_nothing_is_told_where_no_sweep_ran(place: DatabaseFolder) -> None:
 
 
 def test_running_sweep_tells_its_stage_and_what_became_of_the_studies(place: DatabaseFolder) -> None:
-    with told(place, unseen) as telling:
+    with SweepTeller(place, unseen) as telling:
         telling.begin(7)
         telling.outcomes(["measured", "excluded", "excluded", "failed", "measured", "measured"])
         telling("studies", 6, 10)
@@ -67,7 +67,7 @@ def test_running_sweep_tells_its_stage_and_what_became_of_the_studies(place: Dat
 
 
 def test_stage_that_does_not_count_is_told(place: DatabaseFolder) -> None:
-    with told(place, unseen) as telling:
+    with SweepTeller(place, unseen) as telling:
         telling.begin(7)
         telling("studies", 1, 10)
         telling.enter("publication")
@@ -83,7 +83,7 @@ def test_within_a_stage_the_file_is_written_every_two_seconds_at_most(
     clock = 100.0
     monkeypatch.setattr("screening.store.sweep_state.time.monotonic", lambda: clock)
     seen: list[ToldSweep | None] = []
-    with told(place, unseen) as telling:
+    with SweepTeller(place, unseen) as telling:
         telling.begin(7)
         telling("studies", 0, 10)
         clock += 1.99
@@ -98,7 +98,7 @@ def test_within_a_stage_the_file_is_written_every_two_seconds_at_most(
 
 def test_screen_is_told_each_time(place: DatabaseFolder) -> None:
     shown: list[tuple[str, int, int]] = []
-    with told(place, lambda *what: shown.append(what)) as telling:
+    with SweepTeller(place, lambda *what: shown.append(what)) as telling:
         telling.begin(7)
         telling("headers", 0, 4)
         telling("headers", 2, 4)
@@ -108,7 +108,7 @@ def test_screen_is_told_each_time(place: DatabaseFolder) -> None:
 
 
 def test_nothing_is_left_of_a_sweep_that_ended(place: DatabaseFolder) -> None:
-    with told(place, unseen) as telling:
+    with SweepTeller(place, unseen) as telling:
         telling.begin(7)
 
     assert told_sweep(place) is None
@@ -116,16 +116,16 @@ def test_nothing_is_left_of_a_sweep_that_ended(place: DatabaseFolder) -> None:
 
 
 def test_file_is_closed_to_other_users(place: DatabaseFolder) -> None:
-    with told(place, unseen) as telling:
+    with SweepTeller(place, unseen) as telling:
         telling.begin(7)
 
         assert {file.stat().st_mode & 0o777 for file in place.progress.parent.iterdir()} == {0o600}
 
 
 def test_sweep_that_was_refused_does_not_speak_for_the_running_one(place: DatabaseFolder) -> None:
-    with told(place, unseen) as telling:
+    with SweepTeller(place, unseen) as telling:
         telling.begin(7)
-        with pytest.raises(UserError), told(place, unseen):
+        with pytest.raises(UserError), SweepTeller(place, unseen):
             raise UserError("Another sweep or import is writing.")
         found = told_sweep(place)
 
@@ -134,7 +134,7 @@ def test_sweep_that_was_refused_does_not_speak_for_the_running_one(place: Databa
 
 
 def test_sweep_that_a_mistake_ended_leaves_the_advice(place: DatabaseFolder) -> None:
-    with pytest.raises(UserError), told(place, unseen) as telling:
+    with pytest.raises(UserError), SweepTeller(place, unseen) as telling:
         telling.begin(7)
         raise UserError("The disk is full: make room, then sweep again.")
     found = told_sweep(place)
@@ -145,7 +145,7 @@ def test_sweep_that_a_mistake_ended_leaves_the_advice(place: DatabaseFolder) -> 
 
 
 def test_sweep_that_a_bug_ended_leaves_its_type_and_no_text(place: DatabaseFolder) -> None:
-    with pytest.raises(ValueError), told(place, unseen) as telling:
+    with pytest.raises(ValueError), SweepTeller(place, unseen) as telling:
         telling.begin(7)
         raise ValueError("SECRET^NAME")
     found = told_sweep(place)
@@ -171,10 +171,10 @@ def test_sweep_that_was_killed_does_not_run(place: DatabaseFolder) -> None:
 
 
 def test_next_sweep_takes_the_place_of_one_that_broke_off(place: DatabaseFolder) -> None:
-    with pytest.raises(ValueError), told(place, unseen) as telling:
+    with pytest.raises(ValueError), SweepTeller(place, unseen) as telling:
         telling.begin(7)
         raise ValueError
-    with told(place, unseen) as telling:
+    with SweepTeller(place, unseen) as telling:
         telling.begin(8)
         found = told_sweep(place)
 
@@ -186,7 +186,7 @@ def test_next_sweep_takes_the_place_of_one_that_broke_off(place: DatabaseFolder)
 def test_file_that_cannot_be_written_ends_no_sweep(place: DatabaseFolder) -> None:
     (place.progress / "in the way").mkdir(parents=True)
     shown: list[tuple[str, int, int]] = []
-    with told(place, lambda *what: shown.append(what)) as telling:
+    with SweepTeller(place, lambda *what: shown.append(what)) as telling:
         telling.begin(7)
         telling("headers", 0, 4)
 

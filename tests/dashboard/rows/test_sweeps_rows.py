@@ -12,7 +12,7 @@ from dashboard import queries
 from dashboard.rows import sweeps as rows
 from screening.errors import UserError
 from screening.store.database import DatabaseFolder
-from screening.store.sweep_state import told
+from screening.store.sweep_state import SweepTeller
 
 
 @pytest.fixture(scope="module")
@@ -246,7 +246,7 @@ def test_sweep_that_broke_off_is_told_unless_it_was_published(
     last: queries.Publication, sweep_id: int, is_told: bool
 ) -> None:
     place = DatabaseFolder(Path(last.path).parents[1])
-    with pytest.raises(ValueError), told(place, lambda *_: None) as telling:
+    with pytest.raises(ValueError), SweepTeller(place, lambda *_: None) as telling:
         telling.begin(sweep_id)
         raise ValueError
 

@@ -15,7 +15,7 @@ from screening.dashboard_settings import Role
 from screening.errors import UserError
 from screening.store.audit import entries
 from screening.store.database import DatabaseFolder
-from screening.store.sweep_state import told
+from screening.store.sweep_state import SweepTeller
 
 CHANGES, FLOW, BOOKS, EVERY_NIGHT = "Since the night before", "Where studies went", "Books and files", "Every night"
 
@@ -239,7 +239,7 @@ def test_every_night_is_drawn_and_listed(place: DatabaseFolder) -> None:
 
 
 def test_running_sweep_is_shown(place: DatabaseFolder) -> None:
-    with told(place, unseen) as telling:
+    with SweepTeller(place, unseen) as telling:
         telling.begin(8)
         telling.outcomes(["measured"] * 30 + ["failed"] * 2)
         telling("studies", 32, 100)
@@ -253,7 +253,7 @@ def test_running_sweep_is_shown(place: DatabaseFolder) -> None:
 
 def test_running_first_sweep_is_shown_before_any_is_on_record(folder: Path) -> None:
     example.publish_rows(folder, 1, {})
-    with told(DatabaseFolder(folder), unseen) as telling:
+    with SweepTeller(DatabaseFolder(folder), unseen) as telling:
         telling.begin(1)
         at = run_page("sweeps")
 
@@ -261,7 +261,7 @@ def test_running_first_sweep_is_shown_before_any_is_on_record(folder: Path) -> N
 
 
 def test_sweep_that_broke_off_is_never_shown_as_running(place: DatabaseFolder) -> None:
-    with pytest.raises(UserError), told(place, unseen) as telling:
+    with pytest.raises(UserError), SweepTeller(place, unseen) as telling:
         telling.begin(8)
         raise UserError("The disk is full: make room, then sweep again.")
     at = run_page("sweeps")
