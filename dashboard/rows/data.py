@@ -1,0 +1,247 @@
+"""What the database holds, what its words mean, and its rows for whoever takes them along or asks in SQL."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.resources import files
+from io import BytesIO
+from pathlib import Path
+from tempfile import TemporaryFile
+from typing import IO, Any, Final
+
+import pandas as pd
+import pyarrow as pa
+from pyarrow import parquet
+
+from dashboard import console, exports, queries
+from screening.errors import UserError
+from screening.exchange import research
+from screening.labels import NOTICE
+from screening.prediction.tscore import REFERENCES
+from screening.store.audit import entries
+from screening.store.database import sql
+
+PACKED_FROM_ROWS: Final = 200_000  # a CSV of more is compressed: a million rows of 25 columns are 400 MB
+AUDIT_ENTRIES: Final = 5_000
+_PART_ROWS: Final = 50_000
+_SCRATCH: Final = "questions"  # beside the sweep's own file
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """The database that a visitor may ask."""
+
+    published: queries.Publication
+    identified: bool  # else pseudonymised
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A table or view to take along."""
+
+    relation: str
+    row_count: int
+    notes: tuple[str, ...]  # labels, and what each column means
+
+
+def source(published: queries.Publication, *, identified: bool) -> Source:
+    """Return the publication, or for those who may not know who it is of, the pseudonymised database made of it.
+
+    Raises:
+        UserError: the pseudonymised one cannot be made.
+    """
+    if identified:
+        return Source(published, identified=True)
+    place = queries.database_folder()
+    path = research.research_path(place, Path(published.path))
+    if not path.exists():
+        _make_research_database(place.folder)
+    return Source(queries.Publication(str(path), path.stat().st_mtime_ns), identified=False)
+
+
+def _make_research_database(folder: Path) -> None:
+    """Make it in a process of its own, so that its memory is not the server's.
+
+    Raises:
+        UserError: it cannot be made.
+    """
+    house = str(Path(queries.__file__).parents[1])
+    ended = subprocess.run(
+        [sys.executable, "-m", research.__name__, str(folder)],
+        env=os.environ | {"PYTHONPATH": os.pathsep.join([house, os.environ.get("PYTHONPATH", "")])},
+        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False,
+    )  # fmt: skip
+    if ended.returncode != 0:
+        raise UserError(
+            f"The pseudonymised database could not be made (status {ended.returncode}). Ask whoever runs the server to "
+            f"try `python -m {research.__name__} DATABASE`."
+        )
+
+
+def dictionary(asked: Source, search: str) -> pd.DataFrame:
+    """List the columns whose table, name or meaning holds the text."""
+    return queries.answer(asked.published, "data_dictionary", {"search": search.strip()})
+
+
+def relations(asked: Source) -> dict[str, str]:
+    """Return each table and view that can be taken along, with what it is of or answers; the patients first."""
+    found = queries.records(queries.answer(asked.published, "data_relations"))
+    return {row["relation"]: row["comment"] or _question_of(row["relation"]) for row in found}
+
+
+def _question_of(view: str) -> str:
+    """Return the question that a view of the store answers."""
+    return sql(f"views/{view}").splitlines()[0].removeprefix("-- ")
+
+
+def meaning(asked: Source, relation: str) -> dict[str, str]:
+    """Return what each column of a table or view means."""
+    columns = dictionary(asked, "")
+    of_relation = columns[columns["relation"] == relation]
+    return dict(zip(of_relation["column_name"], of_relation["comment"].fillna(""), strict=True))
+
+
+def wanted(asked: Source, relation: str) -> Wanted:
+    """Count the rows of a table or view, and say what its columns mean."""
+    (row,) = queries.records(queries.answer(asked.published, "data_relation_count", {"relation": relation}))
+    columns = (f"{column}: {means}" for column, means in meaning(asked, relation).items())
+    origin = f"{relation} of {Path(asked.published.path).stem}"
+    return Wanted(relation, int(row["row_count"]), (NOTICE, origin, *columns))
+
+
+@contextmanager
+def parts(asked: Source, relation: str) -> Iterator[pa.RecordBatchReader]:
+    """Yield the rows of a table or view, some at a time."""
+    with queries.opened(asked.published) as connection:
+        rows = connection.sql(queries.question("data_relation"), params={"relation": relation})
+        yield rows.to_arrow_reader(_PART_ROWS)
+
+
+def csv_file(asked: Source, taken: Wanted) -> bytes:
+    """Write a table or view as CSV with the notice in a last column; compressed where it is long."""
+    with TemporaryFile(dir=_scratch()) as file, parts(asked, taken.relation) as reader:
+        tables = (_noticed(pa.Table.from_batches([batch])) for batch in _never_none(reader))
+        if taken.row_count > PACKED_FROM_ROWS:
+            with pa.CompressedOutputStream(pa.PythonFile(file, "w"), "gzip") as packed:
+                exports.write_csv(tables, packed)
+        else:
+            exports.write_csv(tables, file)
+        return _whole(file)
+
+
+def xlsx_file(asked: Source, taken: Wanted) -> bytes:
+    """Write a table or view as an Excel workbook."""
+    with TemporaryFile(dir=_scratch()) as file, parts(asked, taken.relation) as reader:
+        tables = (pa.Table.from_batches([batch]) for batch in _never_none(reader))
+        exports.write_xlsx(tables, file, sheet=taken.relation[:31], notes=list(taken.notes))
+        return _whole(file)
+
+
+def parquet_file(asked: Source, taken: Wanted) -> bytes:
+    """Write a table or view as Parquet, with the notes in its metadata."""
+    with TemporaryFile(dir=_scratch()) as file, parts(asked, taken.relation) as reader:
+        schema = reader.schema.with_metadata({"notes": json.dumps(taken.notes)})
+        with parquet.ParquetWriter(file, schema, compression="zstd") as writer:
+            for batch in reader:
+                writer.write_batch(batch.replace_schema_metadata(schema.metadata))
+        return _whole(file)
+
+
+def questions(asked: Source) -> dict[str, str]:
+    """Return the questions that the house knows, with the SQL that answers each."""
+    package, folder = (
+        ("screening.store", "questions") if asked.identified else ("screening.exchange", "research/questions")
+    )
+    found = sorted(files(package).joinpath(folder).iterdir(), key=lambda file: file.name)
+    texts = [file.read_text(encoding="utf-8") for file in found if file.name.endswith(".sql")]
+    return {text.splitlines()[0].removeprefix("-- "): text for text in texts}
+
+
+def ask(asked: Source, statement: str) -> console.Answer:
+    """Run one question in SQL.
+
+    Raises:
+        NotAnswered: one sentence says why there is no answer.
+    """
+    return console.ask(Path(asked.published.path), statement, _scratch())
+
+
+def answer_csv(answer: console.Answer) -> bytes:
+    """Write an answer as CSV with the notice in a last column."""
+    file = BytesIO()
+    exports.write_csv([_noticed(answer.rows)], file)
+    return file.getvalue()
+
+
+def answer_parquet(answer: console.Answer) -> bytes:
+    """Write an answer as Parquet."""
+    file = BytesIO()
+    parquet.write_table(answer.rows.replace_schema_metadata({"notes": NOTICE}), file, compression="zstd")
+    return file.getvalue()
+
+
+def model_card() -> str:
+    """Return the model card that was installed with this software, in Markdown."""
+    return files("models").joinpath("MODEL_CARD.md").read_text(encoding="utf-8")
+
+
+def card_picture(name: str) -> bytes | None:
+    """Return a picture of the model card, or None where it was not installed."""
+    picture = files("models").joinpath(Path(name).name)
+    return picture.read_bytes() if picture.is_file() else None
+
+
+def active_model(published: queries.Publication) -> dict[str, Any] | None:
+    """Return what is on record of the checkpoint that the views show, or None before the first sweep."""
+    return next(iter(queries.records(queries.answer(published, "data_model"))), None)
+
+
+def references(published: queries.Publication) -> pd.DataFrame:
+    """List what T-scores can be held against: of the last sweep, else those that this software knows."""
+    stored = queries.answer(published, "data_references")
+    if not stored.empty:
+        return stored
+    return pd.DataFrame([{"reference": one.name, **_figures(one)} for one in REFERENCES.values()])
+
+
+def audit() -> pd.DataFrame:
+    """List the newest entries of the audit trail, newest first."""
+    return entries(queries.database_folder(), AUDIT_ENTRIES)
+
+
+def narrowed(trail: pd.DataFrame, persons: list[str], actions: list[str]) -> pd.DataFrame:
+    """Keep the entries of these persons and actions; none named keeps all."""
+    of_persons = trail["person"].isin(persons) | (not persons)
+    return trail[of_persons & (trail["action"].isin(actions) | (not actions))]
+
+
+def _figures(one: Any) -> dict[str, Any]:
+    return {
+        name: getattr(one, name) for name in ("mean_g_cm2", "sd_g_cm2", "manufacturer", "levels", "source", "verified")
+    }
+
+
+def _noticed(table: pa.Table) -> pa.Table:
+    return table.append_column("notice", pa.array([NOTICE] * table.num_rows, pa.string()))
+
+
+def _never_none(reader: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:
+    """Yield the batches, and one of no rows where there is none, so that a file has its header."""
+    first = next(reader, None)
+    yield pa.RecordBatch.from_pylist([], schema=reader.schema) if first is None else first
+    yield from reader
+
+
+def _scratch() -> Path:
+    folder = queries.database_folder().working.parent / _SCRATCH
+    folder.mkdir(mode=0o700, exist_ok=True)
+    return folder
+
+
+def _whole(file: IO[bytes]) -> bytes:
+    file.seek(0)
+    return file.read()

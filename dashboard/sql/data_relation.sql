@@ -1,0 +1,3 @@
+-- What are the rows of this table or view?
+-- Parameter: relation.
+FROM query_table($relation);
