@@ -5,7 +5,9 @@ from datetime import datetime
 import pandas as pd
 import pytest
 
+from dashboard import wording
 from dashboard.charts import sweeps as charts
+from screening.archive.header import FileProblem
 
 
 @pytest.fixture
@@ -128,3 +130,14 @@ def test_rare_reasons_are_counted_together() -> None:
 
 def test_flow_of_an_empty_archive_has_no_share() -> None:
     assert charts.stage_lines("measured", 0, 0) == ["<b>Measured</b>", "0 studies"]
+
+
+@pytest.mark.parametrize("problem", list(FileProblem))
+def test_every_file_problem_has_words(problem: FileProblem) -> None:
+    assert wording.file_problem(problem.value) == wording.FILE_PROBLEMS[problem.value]
+
+
+def test_reasons_of_the_flow_have_words() -> None:
+    assert charts.flow_reason("not_read_yet") == "Not read yet"
+    assert charts.flow_reason("failed: OSError") == "Failed: OSError"
+    assert charts.flow_reason("contrast") == "Contrast-enhanced"
