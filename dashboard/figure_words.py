@@ -144,7 +144,7 @@ def drift_shift(metric: str | None, shift: float | None, z: float | None) -> str
     if metric is None or shift is None or z is None:
         return None
     words = drift_metric(metric)
-    return f"{words.name} {words.shift(shift, '+')} (z = {deviate(z)})"
+    return f"{words.shift(shift, '+')} (z = {deviate(z)}): {words.name}"
 
 
 def drift_title(metric: str) -> str:

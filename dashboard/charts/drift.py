@@ -18,10 +18,11 @@ MARKS: Final = {
     "alert": ("diamond", VERMILION, 13),
 }
 MOST_SCANNERS: Final = 40  # rows that one picture holds and a reader can follow
-ROW_HEIGHT_PX: Final = 34
+LINE_HEIGHT_PX: Final = 17  # of a scanner's name
+ROW_GAP_PX: Final = 13
 FRAME_HEIGHT_PX: Final = 100
 HISTORY_HEIGHT_PX: Final = 640
-NAME_WIDTH: Final = 38  # characters of a scanner's name on one line
+NAME_WIDTH: Final = 46  # characters of a scanner's name on one line
 
 
 def states_chart(months: pd.DataFrame, scanners: list[str]) -> go.Figure:
@@ -32,6 +33,8 @@ def states_chart(months: pd.DataFrame, scanners: list[str]) -> go.Figure:
         scanners: whom to draw, the first on top.
     """
     shown = months[months["scanner"].isin(scanners)]
+    names = [wrapped(scanner) for scanner in scanners]
+    lines = max((name.count("<br>") + 1 for name in names), default=1)
     figure = go.Figure()
     for state, (symbol, colour, size) in MARKS.items():
         rows = shown[shown["state"] == state]
@@ -44,11 +47,11 @@ def states_chart(months: pd.DataFrame, scanners: list[str]) -> go.Figure:
     figure.update_xaxes(title="Month of the CT", dtick="M3" if shown["month"].nunique() <= 36 else "M12")
     figure.update_xaxes(tickformat="%Y-%m")
     figure.update_yaxes(
-        type="category", categoryorder="array", categoryarray=[wrapped(name) for name in scanners][::-1],
+        type="category", categoryorder="array", categoryarray=names[::-1],
         automargin=True, range=(-0.7, len(scanners) - 0.3),
     )  # fmt: skip
     return figure.update_layout(
-        height=FRAME_HEIGHT_PX + ROW_HEIGHT_PX * max(len(scanners), 1),
+        height=FRAME_HEIGHT_PX + (ROW_GAP_PX + LINE_HEIGHT_PX * lines) * max(len(names), 1),
         margin={"l": 8, "r": 8, "t": 36, "b": 8},
         legend={"orientation": "h", "x": 0, "y": 1, "yanchor": "bottom", "traceorder": "reversed"},
     )

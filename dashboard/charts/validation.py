@@ -177,7 +177,10 @@ def runs_chart(runs: pd.DataFrame, metric: str, title: str, most: float) -> go.F
         symbol, colour = CHECKPOINT_MARKS[number % len(CHECKPOINT_MARKS)]
         found = rows[[metric, f"{metric}_low", f"{metric}_high"]].set_axis(["value", "low", "high"], axis=1)
         _add_over_time(figure, rows["validated_at"], found, (str(checkpoint), symbol, colour), most)
-    figure.update_xaxes(title="Compared on (UTC)")
+    day = pd.Timedelta(days=1)  # so that one comparison alone does not stand between two milliseconds
+    figure.update_xaxes(
+        title="Compared on (UTC)", range=(runs["validated_at"].min() - day, runs["validated_at"].max() + day)
+    )
     figure.update_yaxes(title=title)
     return _finished(figure)
 

@@ -15,13 +15,17 @@ class Standing:
     """Up to which month scanners were judged."""
 
     newest_month: date | None  # None where drift was never run
+    scanner_count: int
+    judged_count: int  # scanners that could be judged in the newest months
     newest_study_date: date | None
     later_months: bool  # there are measured CT of later months
 
 
 def standing(published: queries.Publication) -> Standing:
     """Tell up to which month scanners were judged."""
-    (row,) = queries.records(queries.answer(published, "drift_standing"))
+    (row,) = queries.records(
+        queries.answer(published, "drift_standing", {"newest_months": DriftSettings().alert_months})
+    )
     return Standing(**row)
 
 

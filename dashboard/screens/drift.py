@@ -10,17 +10,16 @@ from dashboard.charts import drift as charts
 from dashboard.rows import drift as rows
 
 SCANNER_COLUMNS = {
-    "scanner": st.column_config.TextColumn("Scanner", width=260, help="Manufacturer / model / station / institution"),
+    "scanner": st.column_config.TextColumn("Scanner", width=330, help="Manufacturer / model / station / institution"),
     "state": st.column_config.TextColumn("Newest month", width=110),
     "newest_month": st.column_config.DateColumn("Month", format="YYYY-MM", width=75),
     "study_count": st.column_config.NumberColumn("Studies", format="localized", help="In the newest month", width=70),
     "worst": st.column_config.TextColumn(
-        "Shift that stands out most", help="In the newest month, in its unit; z: in standard errors", width=300
+        "Shift that stands out most", help="In the newest month, in its unit; z: in standard errors", width=295
     ),
     "z_limit": st.column_config.NumberColumn("z limit", format="%.1f", help="What chance keeps z within", width=65),
     "alert_month_count": st.column_config.NumberColumn("Alerts", help="Months with an alert so far", width=60),
     "last_alert_month": st.column_config.DateColumn("Last alert", format="YYYY-MM", width=80),
-    "month_count": st.column_config.NumberColumn("Months", help="Months with studies", width=65),
 }
 HISTORY_COLUMNS: Final[dict[str, Any]] = {
     "month": st.column_config.DateColumn("Month", format="YYYY-MM"),
@@ -48,10 +47,15 @@ def metric_title(metric: str) -> str:
 def show_alerts(published: queries.Publication, standing: rows.Standing) -> None:
     """Say who reads otherwise now, or that nobody does."""
     alerts = rows.alerts(published)
-    if not alerts:
+    if not standing.judged_count:
+        st.info(
+            f"None of {standing.scanner_count} scanners could be judged in the newest months, up to "
+            f"{standing.newest_month:%Y-%m}: too few studies, or its first months are still being learned."
+        )
+    elif not alerts:
         st.success(
-            f"No scanner that could be judged reads otherwise than in its first months (up to "
-            f"{standing.newest_month:%Y-%m})."
+            f"{standing.judged_count} of {standing.scanner_count} scanners could be judged in the newest months, up to "
+            f"{standing.newest_month:%Y-%m}: none reads otherwise than in its first months."
         )
     for scanner, told in list(alerts.items())[:MOST_SCANNERS_SAID]:
         lines = "\n".join(f"- {wording.verbatim(words)}" for words in told)

@@ -240,7 +240,7 @@ def show_over_time(compared: rows.Comparison, runs: pd.DataFrame) -> None:
     axis = figure_words.axis(metric)
     left, right = st.columns(2, gap="medium")
     left.plotly_chart(charts.runs_chart(runs, metric, *axis), config=NO_BAR, alt="Successive comparisons")
-    left.caption(f"{len(runs)} comparisons, each with its 95 % interval. A mark of its own for each checkpoint.")
+    left.caption(f"Comparisons so far: {len(runs)}, with 95 % intervals. Each checkpoint has its own mark.")
     months = rows.groups(compared, "ct_month", metric)
     right.plotly_chart(
         charts.months_chart(months, compared.estimate(metric), *axis), config=NO_BAR, alt="By month of the CT"

@@ -43,10 +43,14 @@ def test_a_missing_interval_says_why() -> None:
 @pytest.mark.parametrize(
     ("metric", "shift", "written"),
     [
-        ("fat_hu", 4.24, "fat +4.2 HU (z = +6.1)"),
-        ("bmd_cnn", -0.0304, "BMD_CNN −0.030 g/cm² (z = +6.1)"),
-        ("excluded: contrast", 0.12, "share of studies excluded: contrast-enhanced +12.0 percentage points (z = +6.1)"),
-        ("failed", -0.12, "share of studies that failed −12.0 percentage points (z = +6.1)"),
+        ("fat_hu", 4.24, "+4.2 HU (z = +6.1): fat"),
+        ("bmd_cnn", -0.0304, "−0.030 g/cm² (z = +6.1): BMD_CNN"),
+        (
+            "excluded: contrast",
+            0.12,
+            "+12.0 percentage points (z = +6.1): share of studies excluded: contrast-enhanced",
+        ),
+        ("failed", -0.12, "−12.0 percentage points (z = +6.1): share of studies that failed"),
     ],
 )
 def test_a_shift_has_its_unit(metric: str, shift: float, written: str) -> None:

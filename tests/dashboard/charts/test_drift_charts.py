@@ -50,10 +50,12 @@ def test_only_the_scanners_asked_for_are_drawn(months: pd.DataFrame) -> None:
     assert sum(len(trace.x) for trace in drawn) == 2
 
 
-def test_long_names_are_broken_into_lines() -> None:
-    assert charts.wrapped("MANUFACTURER / Model 64 / STATION01 / General Hospital") == (
-        "MANUFACTURER / Model 64 / STATION01 /<br>General Hospital"
-    )
+def test_long_names_are_broken_into_lines_that_have_room(months: pd.DataFrame) -> None:
+    name = "MANUFACTURER / Model 64 / STATION01 / General Hospital of the North"
+    short, long = (charts.states_chart(months, [one]).layout.height for one in ("A", name))
+
+    assert charts.wrapped(name) == "MANUFACTURER / Model 64 / STATION01 / General<br>Hospital of the North"
+    assert long - short == charts.LINE_HEIGHT_PX
     assert charts.wrapped("") == ""
 
 

@@ -147,7 +147,9 @@ def test_each_checkpoint_has_its_own_mark() -> None:
             "auc": [0.9, 0.8, None], "auc_low": [0.85, 0.7, None], "auc_high": [0.95, 0.9, None],
         }
     )  # fmt: skip
-    second, first = charts.runs_chart(runs, "auc", "AUC", 1.0).data
+    figure = charts.runs_chart(runs, "auc", "AUC", 1.0)
+    second, first = figure.data
 
+    assert figure.layout.xaxis.range == (pd.Timestamp("2025-12-31"), pd.Timestamp("2026-03-02"))
     assert (list(second.y), list(first.y)) == ([0.9], [0.8])
     assert second.marker.symbol != first.marker.symbol

@@ -107,7 +107,7 @@ def test_scanners_with_alerts_come_first_with_what_stands_out_most(folder: Path)
 
     assert list(scanners["scanner"]) == ["B", "A"]
     assert list(scanners["state"]) == ["Alert", "Stable"]
-    assert list(scanners["worst"]) == ["fat +4.2 HU (z = +6.1)", "fat +4.2 HU (z = +0.5)"]
+    assert list(scanners["worst"]) == ["+4.2 HU (z = +6.1): fat", "+4.2 HU (z = +0.5): fat"]
     assert list(scanners["alert_month_count"]) == [1, 0]
 
 

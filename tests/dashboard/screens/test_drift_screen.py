@@ -67,8 +67,17 @@ def test_without_alerts_the_page_says_up_to_when(watched: Path) -> None:
     at = run_page("drift")
 
     assert_labelled(at)
-    assert "up to 2025-12" in at.success[0].value
+    assert "3 of 3 scanners could be judged in the newest months, up to 2025-12" in at.success[0].value
     assert len(at.error) == 0
+
+
+def test_where_nothing_could_be_judged_nothing_is_said_of_the_scanners(watched: Path) -> None:
+    change(watched, "UPDATE drift_metric SET state = 'too_few' WHERE month >= DATE '2025-10-01'")
+    at = run_page("drift")
+
+    assert_labelled(at)
+    assert "None of 3 scanners could be judged" in at.info[0].value
+    assert len(at.success) == 0
 
 
 def test_months_that_were_not_judged_are_told(watched: Path) -> None:
