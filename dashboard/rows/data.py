@@ -4,20 +4,19 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.resources import files
 from io import BytesIO
 from pathlib import Path
-from tempfile import TemporaryFile
+from tempfile import TemporaryDirectory, TemporaryFile
+from threading import Lock
 from typing import IO, Any, Final
 
 import pandas as pd
-import pyarrow as pa
 from pyarrow import parquet
 
 from dashboard import console, exports, queries
+from dashboard.file_process import noticed
 from screening.errors import UserError
 from screening.exchange import research
 from screening.labels import NOTICE
@@ -27,7 +26,8 @@ from screening.store.database import sql
 
 PACKED_FROM_ROWS: Final = 200_000  # a CSV of more is compressed: a million rows of 25 columns are 400 MB
 AUDIT_ENTRIES: Final = 5_000
-_PART_ROWS: Final = 50_000
+_PART_ROWS: Final = 50_000  # written at a time
+_one_at_a_time: Final = Lock()  # files of all visitors
 _SCRATCH: Final = "questions"  # beside the sweep's own file
 
 
@@ -69,15 +69,10 @@ def _make_research_database(folder: Path) -> None:
     Raises:
         UserError: it cannot be made.
     """
-    house = str(Path(queries.__file__).parents[1])
-    ended = subprocess.run(
-        [sys.executable, "-m", research.__name__, str(folder)],
-        env=os.environ | {"PYTHONPATH": os.pathsep.join([house, os.environ.get("PYTHONPATH", "")])},
-        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False,
-    )  # fmt: skip
-    if ended.returncode != 0:
+    status = _run_ours(research.__name__, [str(folder)], subprocess.DEVNULL)
+    if status != 0:
         raise UserError(
-            f"The pseudonymised database could not be made (status {ended.returncode}). Ask whoever runs the server to "
+            f"The pseudonymised database could not be made (status {status}). Ask whoever runs the server to "
             f"try `python -m {research.__name__} DATABASE`."
         )
 
@@ -113,42 +108,52 @@ def wanted(asked: Source, relation: str) -> Wanted:
     return Wanted(relation, int(row["row_count"]), (NOTICE, origin, *columns))
 
 
-@contextmanager
-def parts(asked: Source, relation: str) -> Iterator[pa.RecordBatchReader]:
-    """Yield the rows of a table or view, some at a time."""
-    with queries.opened(asked.published) as connection:
-        rows = connection.sql(queries.question("data_relation"), params={"relation": relation})
-        yield rows.to_arrow_reader(_PART_ROWS)
-
-
 def csv_file(asked: Source, taken: Wanted) -> bytes:
     """Write a table or view as CSV with the notice in a last column; compressed where it is long."""
-    with TemporaryFile(dir=_scratch()) as file, parts(asked, taken.relation) as reader:
-        tables = (_noticed(pa.Table.from_batches([batch])) for batch in _never_none(reader))
-        if taken.row_count > PACKED_FROM_ROWS:
-            with pa.CompressedOutputStream(pa.PythonFile(file, "w"), "gzip") as packed:
-                exports.write_csv(tables, packed)
-        else:
-            exports.write_csv(tables, file)
-        return _whole(file)
+    return _file(asked, taken, "csv.gz" if taken.row_count > PACKED_FROM_ROWS else "csv")
 
 
 def xlsx_file(asked: Source, taken: Wanted) -> bytes:
     """Write a table or view as an Excel workbook."""
-    with TemporaryFile(dir=_scratch()) as file, parts(asked, taken.relation) as reader:
-        tables = (pa.Table.from_batches([batch]) for batch in _never_none(reader))
-        exports.write_xlsx(tables, file, sheet=taken.relation[:31], notes=list(taken.notes))
-        return _whole(file)
+    return _file(asked, taken, "xlsx")
 
 
 def parquet_file(asked: Source, taken: Wanted) -> bytes:
     """Write a table or view as Parquet, with the notes in its metadata."""
-    with TemporaryFile(dir=_scratch()) as file, parts(asked, taken.relation) as reader:
-        schema = reader.schema.with_metadata({"notes": json.dumps(taken.notes)})
-        with parquet.ParquetWriter(file, schema, compression="zstd") as writer:
-            for batch in reader:
-                writer.write_batch(batch.replace_schema_metadata(schema.metadata))
-        return _whole(file)
+    return _file(asked, taken, "parquet")
+
+
+def _file(asked: Source, taken: Wanted, form: str) -> bytes:
+    """Have a file made by a process of its own, so that its memory is not the server's.
+
+    Raises:
+        UserError: it cannot be made.
+    """
+    with _one_at_a_time, TemporaryFile(dir=_scratch()) as file, TemporaryDirectory(dir=_scratch()) as aside:
+        request = {
+            "database": asked.published.path,
+            "relation": taken.relation,
+            "form": form,
+            "notes": taken.notes,
+            "scratch": aside,
+            "part_rows": _PART_ROWS,
+        }
+        status = _run_ours("dashboard.file_process", [], file, json.dumps(request).encode())
+        if status != 0:
+            raise UserError(f"The file of {taken.relation} could not be made (status {status}). Ask for another table.")
+        file.seek(0)
+        return file.read()
+
+
+def _run_ours(module: str, arguments: list[str], out: IO[bytes] | int, request: bytes = b"") -> int:
+    """Run a module of this software in a process of its own; return its exit status."""
+    house = str(Path(queries.__file__).parents[1])
+    ended = subprocess.run(
+        [sys.executable, "-m", module, *arguments],
+        env=os.environ | {"PYTHONPATH": os.pathsep.join([house, os.environ.get("PYTHONPATH", "")])},
+        input=request, stdout=out, stderr=subprocess.DEVNULL, check=False,
+    )  # fmt: skip
+    return ended.returncode
 
 
 def questions(asked: Source) -> dict[str, str]:
@@ -173,7 +178,7 @@ def ask(asked: Source, statement: str) -> console.Answer:
 def answer_csv(answer: console.Answer) -> bytes:
     """Write an answer as CSV with the notice in a last column."""
     file = BytesIO()
-    exports.write_csv([_noticed(answer.rows)], file)
+    exports.write_csv([noticed(answer.rows)], file)
     return file.getvalue()
 
 
@@ -225,23 +230,7 @@ def _figures(one: Any) -> dict[str, Any]:
     }
 
 
-def _noticed(table: pa.Table) -> pa.Table:
-    return table.append_column("notice", pa.array([NOTICE] * table.num_rows, pa.string()))
-
-
-def _never_none(reader: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:
-    """Yield the batches, and one of no rows where there is none, so that a file has its header."""
-    first = next(reader, None)
-    yield pa.RecordBatch.from_pylist([], schema=reader.schema) if first is None else first
-    yield from reader
-
-
 def _scratch() -> Path:
     folder = queries.database_folder().working.parent / _SCRATCH
     folder.mkdir(mode=0o700, exist_ok=True)
     return folder
-
-
-def _whole(file: IO[bytes]) -> bytes:
-    file.seek(0)
-    return file.read()

@@ -7,4 +7,4 @@ LEFT JOIN duckdb_tables() AS tables
     ON tables.table_name = data_dictionary.relation AND tables.database_name = current_database()
 WHERE relation NOT IN ('folder_index', 'full_walk', 'series_index', 'file_problem', 'data_dictionary', 'banded_patient')
 GROUP BY data_dictionary.relation, data_dictionary.kind
-ORDER BY data_dictionary.relation NOT IN ('patient_bmd', 'study_bmd'), data_dictionary.kind DESC, data_dictionary.relation;
+ORDER BY data_dictionary.relation <> 'study_bmd', data_dictionary.kind DESC, data_dictionary.relation;

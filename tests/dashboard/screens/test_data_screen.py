@@ -112,8 +112,8 @@ def test_downloads_offer_each_table_in_three_forms(published: queries.Publicatio
     at = run_part("downloads")
 
     assert_labelled(at)
-    assert at.selectbox(key="relation").value == "patient_bmd"
-    assert "What is each patient's latest BMD_CNN? 6 rows." in written(at)
+    assert at.selectbox(key="relation").value == "study_bmd"
+    assert "One row a measured study: the patient's BMD_CNN at that date. 6 rows." in written(at)
     assert [button.label for button in at.download_button] == ["Download CSV", "Download XLSX", "Download PARQUET"]
     assert "series_index" not in at.selectbox(key="relation").options
 
