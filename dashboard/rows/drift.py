@@ -46,9 +46,8 @@ def alert_words(alert: dict[str, Any]) -> str:
     what = f"{metric.name} is" if metric.is_share else f"reads {metric.name}"
     return (
         f"{what} {metric.shift(abs(alert['shift']))} {direction} than in its first months{span} "
-        f"({metric.value(alert['baseline'])} then; n = {alert['n']:,} in {alert['month']:%Y-%m}, "
-        f"z = {figure_words.deviate(alert['z'])} where chance stays within ±{alert['z_limit']:.1f}), "
-        f"since {alert['since_month']:%Y-%m}"
+        f"({metric.value(alert['baseline'])} then; n = {alert['n']:,} in {alert['month']:%Y-%m}; "
+        f"z = {figure_words.deviate(alert['z'])}, chance ±{alert['z_limit']:.1f}), since {alert['since_month']:%Y-%m}"
     )
 
 

@@ -38,6 +38,11 @@ class Standing:
     read_since: bool
     imported_since: bool
 
+    @property
+    def news(self) -> dict[str, bool]:
+        """What may have come in since, and whether it has."""
+        return {"CT results": self.read_since, "DXA": self.imported_since}
+
 
 @dataclass(frozen=True, slots=True)
 class Comparison:

@@ -78,8 +78,7 @@ def show_warnings(compared: rows.Comparison) -> None:
     if not standing.active:
         current = wording.verbatim(standing.active_checkpoint)
         st.warning(f"Another checkpoint is in use ({current}). Run `screening validate` to compare that one.")
-    came_in = {"CT results": standing.read_since, "DXA": standing.imported_since}
-    if news := [name for name, came in came_in.items() if came]:
+    if news := [name for name, came in standing.news.items() if came]:
         st.info(f"{' and '.join(news)} came in after this comparison. Run `screening validate` to take them in.")
 
 

@@ -35,8 +35,8 @@ def test_an_alert_is_one_sentence_with_unit_n_and_z(folder: Path) -> None:
 
     assert found == {
         "A": [
-            "reads fat 4.2 HU higher than in its first months (−100.0 HU then; n = 40 in 2025-02, z = +6.1 where "
-            "chance stays within ±4.8), since 2025-02"
+            "reads fat 4.2 HU higher than in its first months (−100.0 HU then; n = 40 in 2025-02; z = +6.1, "
+            "chance ±4.8), since 2025-02"
         ]
     }
 
