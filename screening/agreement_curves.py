@@ -15,8 +15,8 @@ from screening.pairing import Pairs
 from screening.roc import auc
 from screening.statistics import Array, Estimate, Flags, pearson, share
 
-# A cloud of more points is no clearer, and a browser takes more than a second to draw it.
-MOST_POINTS: Final = 3000
+# A cloud of more points is no clearer, and each is a mark that the browser must draw.
+MOST_POINTS: Final = 2000
 MOST_STEPS: Final = 500  # of a ROC curve; its picture is narrower in pixels
 SAMPLE_SEED: Final = 0
 TENTHS: Final = 10
