@@ -223,6 +223,11 @@ def number(value: float | None, form: str) -> str:
     return format(value, form).replace("-", "−") if value is not None else MISSING
 
 
+def counted(count: int, noun: str) -> str:
+    """Write how many there are: 1 patient, 1,200 patients."""
+    return f"{count:,} {noun}" + ("" if count == 1 else "s")
+
+
 def verbatim(text: str | None) -> str:
     """Escape text of a DICOM header, so that Markdown shows it as it is."""
     return re.sub(r"([\\`*_{}\[\]()<>#+\-.!$:~|])", r"\\\1", text) if text else MISSING

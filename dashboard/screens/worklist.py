@@ -2,6 +2,7 @@
 
 import math
 from io import BytesIO
+from typing import Any
 
 import pyarrow as pa
 import streamlit as st
@@ -13,11 +14,16 @@ from screening.labels import NOTICE
 from screening.store.audit import AccessKind
 
 PATIENT_PAGE = "screens/patient.py"
+TALL_PX, ROWS_OF_TALL = 560, 15  # a table of more rows scrolls within this height
 WAITING = ("open", "reopened")
 
-COLUMNS = {
+CLICKED = "clicked patient"
+
+COLUMNS: dict[str, Any] = {
     "position": st.column_config.NumberColumn("#", width=45, help="Place in the list; stays when it is narrowed"),
-    "patient_id": st.column_config.TextColumn("Patient ID", width=120),
+    "patient_id": st.column_config.ButtonColumn(
+        "Patient ID", width=120, type="tertiary", alignment="left", key=CLICKED, help="Click to see the evidence"
+    ),
     "sex": st.column_config.TextColumn("Sex", width=50),
     "age_years": st.column_config.NumberColumn("Age (years)", help="At the CT, completed years", width=85),
     "study_date": st.column_config.DateColumn("CT", format="YYYY-MM-DD", width=90),
@@ -90,9 +96,12 @@ def ask(band: str, state_place: DeltaGenerator, summary: rows.Summary) -> rows.A
     """Return what the reader asks for; all of it but the search for an ID stands in the address."""
     states = state_place.pills(
         "State", list(wording.STATES), selection_mode="multi", default=WAITING, key="state", bind="query-params",
-        format_func=lambda state: f"{wording.STATES[state]} ({summary.state_counts.get(state, 0):,})", wrap=True,
+        format_func=wording.STATES.__getitem__, wrap=True,
         help="By the newest decision about the CT; none chosen shows all",
     )  # fmt: skip
+    counts = summary.state_counts
+    told = [f"{words} {counts[state]:,}" for state, words in wording.STATES.items() if state in counts]
+    state_place.caption(" · ".join(told))
     search_place, site_place, sex_place, age_place, months_place = st.columns([3, 3, 3, 4, 4], gap="medium")
     search = search_place.text_input("Patient ID", placeholder="Any part of the ID")
     sites = site_place.multiselect("Site", summary.sites, key="site", bind="query-params", placeholder="All")
@@ -113,13 +122,15 @@ def open_patient(address: dict[str, str]) -> None:
 
 
 def show_list(shown: pa.Table) -> None:
-    """Show the list, and open the patient of a selected row."""
+    """Show the list, and open the patient that is clicked on or whose row is selected."""
     event = st.dataframe(
-        shown, column_config=COLUMNS, hide_index=True, placeholder=wording.MISSING, height=560,
-        on_select="rerun", selection_mode=["single-row", "single-cell"], key="flagged",
+        shown, column_config=COLUMNS, hide_index=True, placeholder=wording.MISSING,
+        height=TALL_PX if len(shown) > ROWS_OF_TALL else "auto",
+        on_select="rerun", selection_mode="single-row", key="flagged",
         alt="Patients of the list, most probable first", column_order=list(COLUMNS),
     )  # fmt: skip
-    selected = event.selection.rows or [row for row, _ in event.selection.cells]
+    clicked = st.session_state.get(CLICKED)
+    selected = event.selection.rows or ([clicked.row] if clicked else [])
     if selected:
         open_patient({"study": shown.column("study_key")[selected[0]].as_py()})
 
@@ -176,7 +187,7 @@ if headline.study_count == 0:
 st.markdown(
     f"Likely osteoporosis by BMD_CNN at {headline.minimum_age_years} years or older, and no central DXA in the "
     f"{headline.look_back_months} months before {wording.day(headline.as_of_date)} nor since the CT. "
-    "Select a row to see the evidence."
+    "Click on a patient ID to see the evidence."
 )
 tiles = st.container()
 band_place, state_place = st.columns([2, 5], gap="medium")
@@ -198,7 +209,7 @@ with rows.found(published, asked) as found:
         )
         st.stop()
     count_place, page_place = st.columns([2, 5], gap="medium", vertical_alignment="center")
-    count_place.caption(f"{row_count:,} patients")
+    count_place.caption(wording.counted(row_count, "patient"))
     page = ask_page(page_place, row_count)
     shown = found.page(page)
 access.leave_trail(AccessKind.LIST, row_count=len(shown), detail=f"worklist page {page}: {asked}")

@@ -9,10 +9,14 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, sync_playwright
+
+from screening.commands.dashboard import environment_of, streamlit_command
+from screening.dashboard_settings import DashboardSettings
 
 REPOSITORY = Path(__file__).parents[2]
 sys.path.insert(0, str(REPOSITORY / "tests" / "dashboard"))
@@ -41,16 +45,21 @@ def browser() -> Iterator[Browser]:
 def dashboard_address(tmp_path: Path) -> Iterator[str]:
     """Serve the example from a server that nobody has visited yet; yield its address."""
     published_example.publish_example(tmp_path / "database")
-    port = free_port()
-    with (tmp_path / "streamlit.log").open("wb") as log:
-        server = subprocess.Popen(
-            [sys.executable, "-m", "streamlit", "run", str(REPOSITORY / "dashboard" / "app.py"),
-             "--server.address", "127.0.0.1", "--server.port", str(port), "--server.headless", "true"],
-            env={**os.environ, "SCREENING_DATABASE": str(tmp_path / "database")}, cwd=tmp_path, stdout=log, stderr=log,
-        )  # fmt: skip
+    with served(tmp_path / "database", DashboardSettings(port=free_port()), tmp_path / "streamlit.log") as address:
+        yield address
+
+
+@contextmanager
+def served(database: Path, settings: DashboardSettings, log: Path) -> Iterator[str]:
+    """Serve a database as `screening dashboard` does; yield the address."""
+    with log.open("wb") as output:
+        environment = os.environ | environment_of(database, settings)
+        command = streamlit_command(settings)
+        server = subprocess.Popen(command, env=environment, cwd=log.parent, stdout=output, stderr=output)
+        address = f"http://127.0.0.1:{settings.port}"
         try:
-            wait_until_healthy(f"http://127.0.0.1:{port}", server)
-            yield f"http://127.0.0.1:{port}"
+            wait_until_answers(f"{address}/_stcore/health", server)
+            yield address
         finally:
             server.terminate()
             server.wait(timeout=20)
@@ -62,12 +71,12 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def wait_until_healthy(address: str, server: subprocess.Popen[bytes]) -> None:
+def wait_until_answers(address: str, server: subprocess.Popen[bytes]) -> None:
     deadline = time.monotonic() + START_S
     while time.monotonic() < deadline and server.poll() is None:
         try:
-            with urllib.request.urlopen(f"{address}/_stcore/health", timeout=2):
+            with urllib.request.urlopen(address, timeout=2):
                 return
         except urllib.error.URLError:
             time.sleep(0.2)
-    pytest.fail("Streamlit did not start; see streamlit.log")
+    pytest.fail(f"{address} did not answer; see the logs in the folder of this test")
