@@ -22,7 +22,7 @@ from screening.exchange import research
 from screening.labels import NOTICE
 from screening.prediction.tscore import REFERENCES
 from screening.store.audit import entries
-from screening.store.database import sql
+from screening.store.database import VIEWS, sql
 
 PACKED_FROM_ROWS: Final = 200_000  # a CSV of more is compressed: a million rows of 25 columns are 400 MB
 AUDIT_ENTRIES: Final = 5_000
@@ -89,7 +89,9 @@ def relations(asked: Source) -> dict[str, str]:
 
 
 def _question_of(view: str) -> str:
-    """Return the question that a view of the store answers."""
+    """Return the question that a view of the store answers; nothing of one that another version had."""
+    if view not in VIEWS:
+        return ""
     return sql(f"views/{view}").splitlines()[0].removeprefix("-- ")
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 from zipfile import ZipFile
 
+import duckdb
 import pandas as pd
 import published_example as example
 import pyarrow as pa
@@ -81,6 +82,14 @@ def test_every_relation_that_is_offered_can_be_taken_and_says_what_it_is(asked: 
     assert {"patient_bmd", "care_gap", "dxa", "validation_metric"} <= set(found)
     assert [name for name, comment in found.items() if not comment] == []
     assert [name for name in found if rows.wanted(asked, name).row_count < 0] == []
+
+
+def test_a_view_of_an_earlier_version_can_be_taken_too(folder: Path) -> None:
+    example.publish_rows(folder, 1, {"publication": [example.PUBLICATION]})
+    with duckdb.connect(queries.publication().path) as connection:
+        connection.execute("CREATE VIEW earlier AS SELECT patient_id FROM patient")
+    found = rows.relations(rows.source(queries.publication(), identified=True))
+    assert found["earlier"] == ""
 
 
 def test_a_pseudonymised_file_names_nobody(published: queries.Publication) -> None:
