@@ -31,6 +31,7 @@ from screening.archive.header_reader import ListedFiles, index_headers
 from screening.config import Settings, SweepSettings
 from screening.path_mapping import index_headers_elsewhere
 from screening.progress import Progress
+from screening.store.database import MemoryCare
 from screening.store.file_index import (
     HeaderBatch,
     SeriesKey,
@@ -112,6 +113,7 @@ class _Update:
         self._batches: list[HeaderBatch] = []  # not yet stored
         self._finished: list[Listing] = []  # not yet stored
         self._stored_at = time.monotonic()
+        self._let_memory_go = MemoryCare(connection)
         self._lost: Counter[SeriesKey] = Counter()
         self._gained: Counter[SeriesKey] = Counter()
         self._count: Counter[str] = Counter()
@@ -163,6 +165,7 @@ class _Update:
             key = (series.study_instance_uid, series.series_instance_uid)
             self._gained[key] += series.instance_count + series.copy_count
         self._batches, self._finished, self._stored_at = [], [], time.monotonic()
+        self._let_memory_go()
 
     def _to_read(self, looks: Iterator[Look]) -> Iterator[ListedFiles]:
         """Yield the new and changed files of every folder, after what is no longer true of it was forgotten."""

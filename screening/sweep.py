@@ -24,7 +24,7 @@ from screening.prediction.tscore import DEFAULT_REFERENCE
 from screening.progress import Progress
 from screening.reading import Failure, Outcome
 from screening.stopping import stop_requested
-from screening.store.database import DatabaseFolder, fetch_one, full_disk_told, locked, open_writer
+from screening.store.database import DatabaseFolder, MemoryCare, fetch_one, full_disk_told, locked, open_writer
 from screening.store.file_index import PendingStudy, PresentStudies, Settling, packed_series, pending_studies
 from screening.store.folder_index import full_walk_due
 from screening.store.ledger import Ledger, ledger, series_ledger
@@ -239,6 +239,7 @@ def _read(
 ) -> list[str]:
     """Read the pending studies and commit them in batches; return how they ended."""
     statuses: list[str] = []
+    let_memory_go = MemoryCare(connection)
     telling("studies", 0, len(pending))
     for wave in _outcomes(connection, workers, plugin, night, pending, stopping):
         readings = commit_readings(connection, night.place, [_read_study(night, done) for done in wave])
@@ -247,6 +248,7 @@ def _read(
         statuses.extend(ended)
         telling.outcomes(ended)
         telling("studies", len(statuses), len(pending))
+        let_memory_go()
     return statuses
 
 

@@ -5,8 +5,9 @@ import fcntl
 import os
 import shutil
 import socket
+import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.resources import files
@@ -22,6 +23,7 @@ from screening.errors import UserError
 STORAGE_VERSION: Final = "v1.4.0"
 # What DuckDB keeps of a file in memory may not grow with the archive; larger work goes through the disk beside it.
 _WRITER_MEMORY: Final = "SET memory_limit = '2GiB'"
+_LEAST_MEMORY: Final = "SET memory_limit = '1MiB'"
 # Every column carries a COMMENT with its unit, DICOM tag or definition. Missing is NULL, never NaN: CHECK with BETWEEN
 # refuses NaN, which DuckDB orders above every number. Times are UTC. `bmd` is areal (g/cm2).
 SCHEMA: Final = ("sweeps", "archive", "references", "readings", "records", "reviews", "flags", "validation")
@@ -248,6 +250,27 @@ def _to_disk(path: Path) -> None:
         os.fsync(opened)
     finally:
         os.close(opened)
+
+
+class MemoryCare:
+    """Lets go of what DuckDB keeps of its file in memory, so that a long night takes no more than a short one.
+
+    DuckDB keeps every page it has touched until its limit is reached; what is needed again is read again.
+    """
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection, every_s: float = 20.0) -> None:
+        self._connection = connection
+        self._every_s = every_s
+        self._let_go_at = time.monotonic()
+
+    def __call__(self) -> None:
+        """Let go if it is time to; to be called between transactions."""
+        if time.monotonic() - self._let_go_at < self._every_s:
+            return
+        with suppress(duckdb.OutOfMemoryException):  # so much is in use; all else is let go before this is raised
+            self._connection.execute(_LEAST_MEMORY)
+        self._connection.execute(_WRITER_MEMORY)
+        self._let_go_at = time.monotonic()
 
 
 def create_schema(connection: duckdb.DuckDBPyConnection) -> None:

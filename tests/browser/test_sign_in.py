@@ -146,6 +146,7 @@ def test_person_without_role_sees_nothing(browser: Browser, address: str) -> Non
 def test_signing_out_closes_the_door(browser: Browser, address: str) -> None:
     page = sign_in(browser, address, "radiology")
     page.get_by_role("button", name="Sign out").click()
+    page.wait_for_url(lambda url: not url.startswith(address))  # of the provider, which ends its session too
     page.goto(address)
 
     expect(page.get_by_role("button", name="Sign in")).to_be_visible(timeout=WAIT_MS)

@@ -10,6 +10,7 @@ from screening.errors import UserError
 from screening.records.regions import REGIONS
 from screening.store.database import (
     DatabaseFolder,
+    MemoryCare,
     create_schema,
     fetch_one,
     open_writer,
@@ -99,6 +100,28 @@ def test_the_memory_of_the_writer_is_bounded(tmp_path: Path) -> None:
     place.create()
     with open_writer(place) as connection:
         assert connection.execute("SELECT current_setting('memory_limit')").fetchall() == [("2.0 GiB",)]
+
+
+def kept_bytes(connection: duckdb.DuckDBPyConnection) -> int:
+    (kept,) = fetch_one(connection, "SELECT sum(memory_usage_bytes) FROM duckdb_memory()")
+    return int(kept)
+
+
+def test_what_is_kept_of_the_file_is_let_go_when_it_is_time(tmp_path: Path) -> None:
+    place = DatabaseFolder(tmp_path)
+    place.create()
+    with open_writer(place) as connection:
+        connection.execute("CREATE TABLE long AS SELECT md5(range::VARCHAR) AS text FROM range(1_000_000)")
+        connection.execute("CHECKPOINT")
+        full = kept_bytes(connection)
+        MemoryCare(connection)()
+        still_full = kept_bytes(connection)
+        MemoryCare(connection, every_s=0.0)()
+
+        assert still_full >= full > 10_000_000
+        assert kept_bytes(connection) < full / 4
+        assert fetch_one(connection, "SELECT count(DISTINCT text) FROM long") == (1_000_000,)
+        assert fetch_one(connection, "SELECT current_setting('memory_limit')") == ("2.0 GiB",)
 
 
 def test_an_older_database_keeps_its_series_and_takes_their_acquisitions(tmp_path: Path) -> None:
