@@ -36,6 +36,19 @@ def drawn_table(page: Page) -> Locator:
     return table
 
 
+def cells(table: Locator) -> list[str]:
+    """Return the words of a drawn table, as they stand for screen readers inside its canvas; those in view alone."""
+    written = table.locator("canvas table td")
+    expect(written.first).to_be_attached(timeout=WAIT_MS)
+    return written.all_text_contents()
+
+
+def arriving_as(browser: Browser, person: str, group: str) -> BrowserContext:
+    """Return a browser whose requests come through a proxy that has signed this person in."""
+    headers = {"X-Forwarded-User": person, "X-Forwarded-Groups": group}
+    return browser.new_context(viewport={"width": 1280, "height": 900}, extra_http_headers=headers)
+
+
 def shown_heading(page: Page, text: str) -> None:
     expect(page.get_by_role("heading", name=text, exact=True)).to_be_visible(timeout=WAIT_MS)
 
