@@ -7,6 +7,7 @@ names; pandas, R and DuckDB skip it. A spreadsheet runs a text as a formula wher
 
 from collections.abc import Iterable
 from io import BytesIO
+from pathlib import Path
 from typing import IO, Any, Final
 
 import pandas as pd
@@ -35,7 +36,7 @@ def xlsx_bytes(frame: pd.DataFrame, *, sheet: str, notes: list[str]) -> bytes:
     """Write a table as an Excel workbook, with the notes (labels, filters, units) on a second sheet "About".
 
     Raises:
-        UserError: it has more rows than a sheet holds.
+        UserError: it has more rows than a workbook may have.
     """
     file = BytesIO()
     write_xlsx([_table(frame)], file, sheet=sheet, notes=notes)
@@ -53,13 +54,17 @@ def write_csv(parts: Iterable[pa.Table], file: IO[bytes]) -> int:
     return count
 
 
-def write_xlsx(parts: Iterable[pa.Table], file: IO[bytes], *, sheet: str, notes: list[str]) -> int:
+def write_xlsx(
+    parts: Iterable[pa.Table], file: IO[bytes], *, sheet: str, notes: list[str], scratch: Path | None = None
+) -> int:
     """Write the parts of one table below each other, as `xlsx_bytes` does, without keeping them; return the rows.
 
+    `scratch` is a folder for what is put aside meanwhile; nothing stays there. None: the system's.
+
     Raises:
-        UserError: there are more rows than a sheet holds.
+        UserError: there are more rows than a workbook may have.
     """
-    return write_workbook((_plain(part) for part in parts), file, sheet=sheet, notes=notes)
+    return write_workbook((_plain(part) for part in parts), file, sheet=sheet, notes=notes, scratch=scratch)
 
 
 def _table(frame: pd.DataFrame) -> pa.Table:

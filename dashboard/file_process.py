@@ -23,15 +23,17 @@ _COMPRESSION: Final = 3  # the next levels take twice the time for a tenth of th
 _QUESTION: Final = Path(__file__).parent / "sql" / "data_relation.sql"
 
 
-def write(reader: pa.RecordBatchReader, form: str, relation: str, notes: list[str], file: IO[Any]) -> None:
+def write(
+    reader: pa.RecordBatchReader, form: str, relation: str, notes: list[str], file: IO[Any], scratch: Path
+) -> None:
     """Write the rows as csv, csv.gz, xlsx or parquet; the notice stands in each."""
     if form == "parquet":
         _write_parquet(reader, notes, file)
     elif form == "xlsx":
-        exports.write_xlsx(_tables(reader), file, sheet=relation[:31], notes=notes)
+        exports.write_xlsx(_tables(reader), file, sheet=relation[:31], notes=notes, scratch=scratch)
     elif form == "csv.gz":
         with gzip.GzipFile(fileobj=file, mode="wb", compresslevel=_COMPRESSION) as packed:
-            write(reader, "csv", relation, notes, packed)  # type: ignore[arg-type]  # a GzipFile can be written to
+            write(reader, "csv", relation, notes, packed, scratch)  # type: ignore[arg-type]  # a GzipFile can be written to
     else:
         exports.write_csv((noticed(table) for table in _tables(reader)), file)
 
@@ -66,7 +68,7 @@ def main() -> None:
     ):
         rows = connection.sql(_QUESTION.read_text(encoding="utf-8"), params={"relation": asked["relation"]})
         reader = rows.to_arrow_reader(asked["part_rows"])
-        write(reader, asked["form"], asked["relation"], asked["notes"], file)
+        write(reader, asked["form"], asked["relation"], asked["notes"], file, Path(asked["scratch"]))
 
 
 if __name__ == "__main__":

@@ -69,7 +69,7 @@ def offer_files(asked: rows.Source, taken: rows.Wanted) -> None:
             f"Download {name.partition('.')[2].upper()}", data, name, kind, disabled=too_long and name.endswith(".xlsx")
         )
     if too_long:
-        st.caption(f"An Excel sheet holds {workbook.MOST_ROWS:,} rows, and there are more: take CSV or Parquet.")
+        st.caption(f"An Excel workbook has {workbook.MOST_ROWS:,} rows at most: take CSV or Parquet.")
 
 
 def show_console(asked: rows.Source) -> None:

@@ -8,7 +8,7 @@ import pyarrow as pa
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from dashboard import access, exports, queries, wording
+from dashboard import access, exports, queries, wording, workbook
 from dashboard.rows import worklist as rows
 from screening.labels import NOTICE
 from screening.store.audit import AccessKind
@@ -167,13 +167,18 @@ def offer_files(published: queries.Publication, asked: rows.Asked, row_count: in
 
     def xlsx() -> bytes:
         file = BytesIO()
-        exports.write_xlsx([whole_list(published, asked)], file, sheet="Worklist", notes=notes)
+        scratch = queries.database_folder().working.parent
+        exports.write_xlsx([whole_list(published, asked)], file, sheet="Worklist", notes=notes, scratch=scratch)
         return file.getvalue()
 
+    too_long = row_count > workbook.MOST_ROWS
     files = st.container(horizontal=True)
     for name, kind, make in (("worklist.csv", exports.CSV_TYPE, csv), ("worklist.xlsx", exports.XLSX_TYPE, xlsx)):
         data = access.traced(make, AccessKind.DOWNLOAD, row_count=row_count, detail=f"{name}: {asked}")
-        files.download_button(f"Download this list ({name.rpartition('.')[2].upper()})", data, name, kind)
+        label = f"Download this list ({name.rpartition('.')[2].upper()})"
+        files.download_button(label, data, name, kind, disabled=too_long and make is xlsx)
+    if too_long:
+        st.caption(f"An Excel workbook has {workbook.MOST_ROWS:,} rows at most: take CSV.")
 
 
 if {"patient", "study"} & set(st.query_params):

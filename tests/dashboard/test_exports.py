@@ -3,6 +3,7 @@
 import csv
 from datetime import date, datetime
 from io import BytesIO, StringIO
+from pathlib import Path
 from xml.etree import ElementTree
 from zipfile import ZipFile
 
@@ -202,8 +203,60 @@ def test_workbook_takes_more_columns_than_the_alphabet_has_letters() -> None:
     assert [cells(content)[place] for place in ("Z2", "AA2", "ZZ2", "AAA2")] == ["25", "26", "701", "702"]
 
 
-def test_workbook_refuses_more_rows_than_a_sheet_holds(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    "text", ["<r></r>", "<r><t>x</t></r>", '<r></r></is></c><c r="B2"><f>1+1</f></c><c><is><r></r>']
+)
+def test_workbook_takes_no_text_for_the_xml_of_a_cell(text: str) -> None:
+    content = xlsx_bytes(pd.DataFrame({"text": [text]}), sheet="Rows", notes=[])
+    assert cells(content) == {"A1": "text", "A2": text}
+    assert sheet(content).findall(f".//{MAIN}f") == []
+
+
+def test_workbook_cuts_a_text_that_would_be_xml_after_the_cut() -> None:
+    text = "<r>" + "x" * (workbook.MOST_CHARACTERS - 7) + "</r>" + "x"
+    content = xlsx_bytes(pd.DataFrame({"text": [text]}), sheet="Rows", notes=[])
+    assert cells(content)["A2"] == text[:-1]
+    assert cells(content, 2)["A1"].startswith("1 texts are longer")
+
+
+def test_workbook_cuts_between_characters_and_counts_as_excel_does() -> None:
+    texts = ["\N{BONE}" * 16_383, "\N{BONE}" * 16_384]
+    content = xlsx_bytes(pd.DataFrame({"text": texts}), sheet="Rows", notes=[])
+    assert [cells(content)[place] for place in ("A2", "A3")] == [texts[0], texts[0]]
+    assert cells(content, 2)["A1"].startswith("1 texts are longer")
+
+
+def test_workbook_keeps_texts_of_dates_that_its_calendar_does_not_reach() -> None:
+    days = [date(1900, 2, 28), date(1900, 3, 1), date(9999, 12, 31), None]
+    times = [datetime(1900, 2, 28, 23, 59), datetime(1900, 3, 1, 6), None, None]
+    file = BytesIO()
+    write_xlsx([pa.table({"day": days, "time": times})], file, sheet="Rows", notes=[])
+    written = cells(file.getvalue())
+    assert [written.get(f"A{row}") for row in (2, 3, 4, 5)] == ["1900-02-28", "61", "2958465", None]
+    assert [written.get(f"B{row}") for row in (2, 3, 4)] == ["1900-02-28 23:59:00.000", "61.25", None]
+
+
+def test_workbook_writes_a_number_with_the_digits_it_has() -> None:
+    numbers = [0.812, -1e-09, 123456.789, 99999999999999.5]
+    content = xlsx_bytes(pd.DataFrame({"x": numbers}), sheet="Rows", notes=[])
+    assert [float(cells(content)[f"A{row}"]) for row in (2, 3, 4, 5)] == numbers
+    assert cells(content)["A2"] == "0.812"
+
+
+def test_workbook_of_parts_has_one_header() -> None:
+    file = BytesIO()
+    assert write_xlsx([pa.table({"n": [1, 2]}), pa.table({"n": [3]})], file, sheet="Rows", notes=[]) == 3
+    assert cells(file.getvalue()) == {"A1": "n", "A2": "1", "A3": "2", "A4": "3"}
+
+
+def test_workbook_refuses_more_rows_than_are_offered(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(workbook, "MOST_ROWS", 3)
     parts = [pa.table({"n": [1, 2]}), pa.table({"n": [3, 4]})]
-    with pytest.raises(UserError, match="holds 3 rows"):
-        write_xlsx(parts, BytesIO(), sheet="Rows", notes=[])
+    with pytest.raises(UserError, match="3 rows at most"):
+        write_xlsx(parts, BytesIO(), sheet="Rows", notes=[], scratch=tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_workbook_leaves_nothing_beside_it(tmp_path: Path) -> None:
+    write_xlsx([pa.table({"n": [1]})], BytesIO(), sheet="Rows", notes=[], scratch=tmp_path)
+    assert list(tmp_path.iterdir()) == []
