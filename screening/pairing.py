@@ -161,7 +161,7 @@ def _words(values: pd.Series) -> pd.Series:
     order = list(values.cat.categories) if isinstance(values.dtype, pd.CategoricalDtype) else None
     text = values.astype("string").str.strip()
     text = text.mask(text.isna() | (text == ""), "unknown")
-    names = sorted(set(text)) if order is None else [*order, "unknown"]
+    names = sorted(text.unique()) if order is None else [*order, "unknown"]
     return text.astype(pd.CategoricalDtype(names)).cat.remove_unused_categories()
 
 

@@ -216,18 +216,23 @@ def show_result(published: queries.Publication, record: rows.PatientRecord, resu
 
 def offer_next(published: queries.Publication, record: rows.PatientRecord) -> None:
     """Lead on to the next patient that waits for a decision."""
-    if record.standing["in_gap"]:
-        key = worklist.next_open(published, record.patient["patient_id"])
-        if key is not None:
-            st.page_link("screens/patient.py", label="Next patient of the worklist", query_params={"study": key})
+    if not record.standing["in_gap"] or not st.button("Next patient of the worklist"):
+        return
+    key = worklist.next_open(published, record.patient["patient_id"])
+    if key is None:
+        st.info("This was the last one that waits for a decision.")
+    else:
+        st.switch_page("screens/patient.py", query_params={"study": key})
 
 
 published = queries.publication()
+title = st.empty()
 search_place, study_place = st.columns([2, 3], gap="medium")
 with search_place:
     by_address = bool(set(st.query_params) & {"patient", "study"})
     named = ask_patient(published)
 if named is None:
+    title.title("Patient")
     st.stop()
 record = rows.patient_record(published, named.patient_id)
 if record is None:
