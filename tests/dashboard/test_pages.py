@@ -1,13 +1,16 @@
 """The pages in every state, run by Streamlit's own test harness on a published database."""
 
+from collections.abc import Callable
+from io import BytesIO
 from pathlib import Path
+from zipfile import ZipFile
 
 import published_example as example
 import pytest
 from page_runs import APP, assert_labelled, run_patient, run_worklist, written
 from streamlit.testing.v1 import AppTest
 
-from dashboard import queries
+from dashboard import access, queries, workbook
 from screening.labels import SIMULATED_NOTICE
 from screening.store.database import DatabaseFolder
 
@@ -61,6 +64,31 @@ def test_worklist_is_narrowed_by_what_is_typed(published: queries.Publication) -
     at.text_input[0].input("-2").run()
 
     assert list(at.dataframe[0].value["patient_id"]) == ["FLAGGED-2"]
+
+
+def test_worklist_is_taken_along_as_a_workbook(
+    published: queries.Publication, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    makers: dict[int, Callable[[], bytes]] = {}
+    monkeypatch.setattr(access, "traced", lambda make, *_, **__: makers.setdefault(len(makers), make))
+    at = run_worklist()
+    lying = sorted(DatabaseFolder(folder).working.parent.iterdir())
+    read = ZipFile(BytesIO(makers[1]())).read("xl/worksheets/sheet1.xml").decode()
+
+    assert [button.disabled for button in at.download_button] == [False, False]
+    assert ("FLAGGED-1" in read, "FLAGGED-2" in read) == (True, True)
+    assert sorted(DatabaseFolder(folder).working.parent.iterdir()) == lying
+
+
+def test_worklist_that_is_too_long_for_a_workbook_is_offered_as_csv(
+    published: queries.Publication, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(workbook, "MOST_ROWS", 1)
+    at = run_worklist()
+
+    assert_labelled(at)
+    assert [button.disabled for button in at.download_button] == [False, True]
+    assert "An Excel workbook has 1 rows at most: take CSV." in written(at)
 
 
 def test_worklist_that_is_narrowed_to_nothing_does_not_call_it_normal(published: queries.Publication) -> None:

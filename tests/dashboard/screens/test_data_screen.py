@@ -7,7 +7,7 @@ import pytest
 from page_runs import assert_labelled, run_page, written
 from streamlit.testing.v1 import AppTest
 
-from dashboard import access, queries
+from dashboard import access, queries, workbook
 from screening.dashboard_settings import Role
 from screening.store.audit import AccessKind, entries
 from screening.store.database import DatabaseFolder
@@ -116,6 +116,17 @@ def test_downloads_offer_each_table_in_three_forms(published: queries.Publicatio
     assert "One row a measured study: the patient's BMD_CNN at that date. 6 rows." in written(at)
     assert [button.label for button in at.download_button] == ["Download CSV", "Download XLSX", "Download PARQUET"]
     assert "series_index" not in at.selectbox(key="relation").options
+
+
+def test_a_table_that_is_too_long_for_a_workbook_is_offered_in_two_forms(
+    published: queries.Publication, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(workbook, "MOST_ROWS", 5)
+    at = run_part("downloads")
+
+    assert_labelled(at)
+    assert [button.disabled for button in at.download_button] == [False, True, False]
+    assert "An Excel workbook has 5 rows at most: take CSV or Parquet." in written(at)
 
 
 def test_a_known_question_is_answered_and_in_the_trail(published: queries.Publication, folder: Path) -> None:
