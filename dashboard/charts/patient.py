@@ -72,7 +72,7 @@ def level_chart(levels: pd.DataFrame) -> go.Figure:
             error_x={"type": "data", "array": rows["bmd_sd"], "color": colour, "thickness": 1.5},
             hovertemplate="%{y}: %{x:.3f} g/cm²<extra></extra>",
         )  # fmt: skip
-    figure.update_xaxes(title="BMD_CNN (g/cm²) ± standard deviation")
+    figure.update_xaxes(title="BMD_CNN ± SD (g/cm²)")
     figure.update_yaxes(
         type="category", categoryorder="array", categoryarray=list(levels["level"])[::-1], title="Level"
     )

@@ -100,7 +100,7 @@ def reliability_chart(shares: pd.DataFrame) -> go.Figure:
     figure = go.Figure()
     _add_line(figure, [0.0, 1.0], [0.0, 1.0], "as stated", GREY, "dash")
     _add_shares(figure, shares, "observed", "stated %{x:.3f}, observed %{y:.3f}, n = %{customdata:,}", joined=True)
-    figure.update_xaxes(title="Probability of osteoporosis as stated", range=PROBABILITY_RANGE)
+    figure.update_xaxes(title="Stated probability", range=PROBABILITY_RANGE)
     figure.update_yaxes(title="Share with osteoporosis by DXA", range=PROBABILITY_RANGE)
     return _finished(figure, SMALL_HEIGHT_PX)
 

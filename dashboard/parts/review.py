@@ -69,7 +69,9 @@ def _decide(record: rows.PatientRecord, as_of: Any) -> None:
         st.button("I have seen it", on_click=seen_by_study.update, args=({study: newest},))
         return
     reviewer = _reviewer()
-    action = st.segmented_control("Decision", OFFERED, format_func=wording.ACTIONS.__getitem__, key=f"decide {study}")
+    action = st.segmented_control(
+        "Decision", OFFERED, format_func=wording.ACTIONS.__getitem__, key=f"decide {study}", wrap=True
+    )
     until = None
     if action is ReviewAction.DEFER:
         until = st.date_input("Look again on", as_of + USUAL_DEFERRAL, min_value=as_of + timedelta(days=1))

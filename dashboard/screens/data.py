@@ -23,7 +23,7 @@ def ask_part() -> str:
     allowed = [part for part in PARTS if part not in NEEDED or access.permitted(NEEDED[part])]
     chosen: str = st.segmented_control(
         "Part", allowed, default=allowed[0], format_func=PARTS.__getitem__, required=True, key="part",
-        bind="query-params", label_visibility="collapsed",
+        bind="query-params", label_visibility="collapsed", wrap=True,
     )  # fmt: skip
     return chosen
 

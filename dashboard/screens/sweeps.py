@@ -267,7 +267,14 @@ night = choose_night(listed)
 warn(night)
 show_glance(night)
 section = st.segmented_control(
-    "Show", SECTIONS, default=NOT_MEASURED, key="show", bind="query-params", required=True, label_visibility="collapsed"
+    "Show",
+    SECTIONS,
+    default=NOT_MEASURED,
+    key="show",
+    bind="query-params",
+    required=True,
+    wrap=True,
+    label_visibility="collapsed",
 )
 if section == NOT_MEASURED:
     show_not_measured(published, night)

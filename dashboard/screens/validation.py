@@ -21,10 +21,10 @@ TILES = {
     "coverage_90": "DXA within the 90 % interval",
 }
 FIGURE_COLUMNS = {
-    "figure": st.column_config.TextColumn("Figure", width=250),
-    "value": st.column_config.TextColumn("Value", width=75),
-    "interval": st.column_config.TextColumn("95 % interval", width=135),
-    "n": st.column_config.NumberColumn("n", format="localized", help="Patients", width=75),
+    "figure": st.column_config.TextColumn("Figure", width=285),
+    "value": st.column_config.TextColumn("Value", width=65),
+    "interval": st.column_config.TextColumn("95 % interval", width=125),
+    "n": st.column_config.NumberColumn("n", format="localized", help="Patients", width=55),
 }
 PAPER_COLUMNS = {
     "figure": "Figure", "here": "Here (95 % interval; n)", "internal": "Paper, internal", "external": "Paper, external",
@@ -234,7 +234,7 @@ def show_over_time(compared: rows.Comparison, runs: pd.DataFrame) -> None:
     st.subheader("Over time")
     metric = st.segmented_control(
         "Figure over time", list(TILES), default="pearson_r", format_func=TILES.__getitem__, required=True,
-        key="over_time", bind="query-params",
+        key="over_time", bind="query-params", wrap=True,
     )  # fmt: skip
     axis = figure_words.axis(metric)
     left, right = st.columns(2, gap="medium")

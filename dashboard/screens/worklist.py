@@ -87,7 +87,7 @@ def ask_band(place: DeltaGenerator) -> str:
     """Return the band to list; the indeterminate are not flagged, and listed on request alone."""
     chosen: str = place.segmented_control(
         "Band", list(wording.LISTED_BANDS), default="likely", format_func=wording.LISTED_BANDS.__getitem__,
-        required=True, key="band", bind="query-params",
+        required=True, key="band", bind="query-params", wrap=True,
     )  # fmt: skip
     return chosen
 
@@ -103,7 +103,7 @@ def ask(band: str, state_place: DeltaGenerator, summary: rows.Summary) -> rows.A
     told = [f"{words} {counts[state]:,}" for state, words in wording.STATES.items() if state in counts]
     state_place.caption(" · ".join(told))
     search_place, site_place, sex_place, age_place, months_place = st.columns([3, 3, 3, 4, 4], gap="medium")
-    search = search_place.text_input("Patient ID", placeholder="Any part of the ID")
+    search = search_place.text_input("Patient ID", placeholder="Part of it")
     sites = site_place.multiselect("Site", summary.sites, key="site", bind="query-params", placeholder="All")
     sexes = sex_place.multiselect(
         "Sex", list(wording.SEXES), format_func=wording.SEXES.__getitem__, key="sex", bind="query-params",
