@@ -54,7 +54,10 @@ def show_changed(changes: rows.Changes, headline: queries.Headline) -> None:
     lists = {
         "Newly flagged": (changes.came.assign(why=changes.came["first_time"].map(AGAIN)), FLAG_COLUMNS),
         "No longer flagged": (changes.left.assign(why=changes.left["why"].map(left_because(headline))), FLAG_COLUMNS),
-        "New failures": (changes.failed, FAILURE_CHANGE_COLUMNS),
+        "New failures": (
+            changes.failed.assign(status=changes.failed["status"].map(wording.STATUSES)),
+            FAILURE_CHANGE_COLUMNS,
+        ),
         "Failures gone": (
             changes.recovered.assign(
                 status=changes.recovered["status"].map(

@@ -53,9 +53,9 @@ NIGHT_COLUMNS = {
     "checkpoint_name": st.column_config.TextColumn("Checkpoint"),
 }
 BOOK_COLUMNS = {
-    "bucket": st.column_config.TextColumn("Found, or what became of them", width=220),
-    "reason": st.column_config.TextColumn("Reason", width=190),
+    "bucket": st.column_config.TextColumn("Found, or what became of them", width=225),
     "item_count": st.column_config.NumberColumn("Count", format="localized", width=80),
+    "reason": st.column_config.TextColumn("Reason", width=185),
 }
 FLOW_COLUMNS = {
     "study_count": st.column_config.NumberColumn("Studies", format="localized", width=70),

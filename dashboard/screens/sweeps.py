@@ -37,10 +37,12 @@ def count(number: int | None) -> str:
 
 
 def duration(hours: float | None) -> str:
-    """Write how long a sweep took, in hours, or in minutes where it took less than one."""
+    """Write how long a sweep took: in hours, in minutes where it took less than one, in seconds under two minutes."""
     if hours is None:
         return wording.MISSING
-    return f"{hours:.1f} h" if hours >= 1 else f"{60 * hours:.0f} min"
+    if hours >= 1:
+        return f"{hours:.1f} h"
+    return f"{60 * hours:.0f} min" if 60 * hours >= 2 else f"{3600 * hours:.0f} s"
 
 
 def choose_night(listed: pd.DataFrame) -> Night:

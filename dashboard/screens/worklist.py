@@ -76,7 +76,9 @@ def show_headline(headline: queries.Headline, summary: rows.Summary) -> None:
         ),
         "Last sweep": (
             wording.day(headline.last_sweep_at),
-            f"{wording.clock(headline.last_sweep_at)}, {headline.last_sweep_state}",
+            f"{wording.clock(headline.last_sweep_at)}, {headline.last_sweep_state}"
+            if headline.last_sweep_at is not None
+            else "none on record",
         ),
     }
     for column, (label, (value, context)) in zip(st.columns(4), tiles.items(), strict=True):
