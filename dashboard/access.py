@@ -26,14 +26,20 @@ class Permission(Enum):
 
     SEE_PATIENTS = auto()
     REVIEW = auto()
-    ASK_SQL = auto()
+    ASK_SQL = auto()  # of the pseudonymised copy, where TAKE_IDENTIFIED is not held as well
+    TAKE_IDENTIFIED = auto()  # ask the publication itself in SQL, and take its tables whole
     SEE_AUDIT = auto()
 
 
 PERMISSIONS: Final = {
     Role.VIEWER: {Permission.SEE_PATIENTS},
     Role.REVIEWER: {Permission.SEE_PATIENTS, Permission.REVIEW},
-    Role.QUALITY: {Permission.SEE_PATIENTS, Permission.ASK_SQL, Permission.SEE_AUDIT},
+    Role.QUALITY: {
+        Permission.SEE_PATIENTS,
+        Permission.ASK_SQL,
+        Permission.TAKE_IDENTIFIED,
+        Permission.SEE_AUDIT,
+    },
     Role.RESEARCH: {Permission.ASK_SQL},
 }
 

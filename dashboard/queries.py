@@ -13,6 +13,7 @@ import pandas as pd
 import streamlit as st
 
 from screening.errors import UserError
+from screening.labels import NOTICE, SIMULATED_NOTICE
 from screening.store.database import DatabaseFolder
 
 DATABASE_VARIABLE = "SCREENING_DATABASE"  # names the folder that `screening sweep` publishes to
@@ -129,6 +130,11 @@ def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
     """Turn rows into plain values, missing as None."""
     present = frame.astype(object).where(frame.notna(), None)
     return [{str(column): value for column, value in row.items()} for row in present.to_dict("records")]
+
+
+def labels(published: Publication) -> list[str]:
+    """Return the sentences that must stand on whatever is shown or taken along."""
+    return [NOTICE, f"{SIMULATED_NOTICE}."] if headline(published).simulated else [NOTICE]
 
 
 def headline(published: Publication) -> Headline:

@@ -119,7 +119,10 @@ def test_proxy_that_names_nobody_is_refused(sign_in: Any) -> None:
     [
         (Role.VIEWER, {Permission.SEE_PATIENTS}),
         (Role.REVIEWER, {Permission.SEE_PATIENTS, Permission.REVIEW}),
-        (Role.QUALITY, {Permission.SEE_PATIENTS, Permission.ASK_SQL, Permission.SEE_AUDIT}),
+        (
+            Role.QUALITY,
+            {Permission.SEE_PATIENTS, Permission.ASK_SQL, Permission.TAKE_IDENTIFIED, Permission.SEE_AUDIT},
+        ),
         (Role.RESEARCH, {Permission.ASK_SQL}),
     ],
 )
