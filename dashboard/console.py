@@ -6,7 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -78,8 +78,9 @@ def _answer(written: bytes) -> Answer:
 
 def _drop_left_over(scratch: Path) -> None:
     for folder in scratch.glob(f"{_ASIDE}*"):
-        if time.time() - folder.stat().st_mtime > _LEFT_OVER_S:
-            shutil.rmtree(folder)
+        with suppress(FileNotFoundError):  # the question that it belonged to, or another one, has just removed it
+            if time.time() - folder.stat().st_mtime > _LEFT_OVER_S:
+                shutil.rmtree(folder)
 
 
 @contextmanager

@@ -82,7 +82,9 @@ def _single(connection: duckdb.DuckDBPyConnection, statement: str) -> duckdb.Sta
     statements = connection.extract_statements(statement)
     if len(statements) != 1:
         raise NotAnswered(f"One statement is answered at a time, and these are {len(statements)}.")
-    explained = _EXPLAIN.sub("", statements[0].query, count=1)
+    text = statements[0].query
+    opening = _EXPLAIN.match(text)  # at the start alone: the word may stand in a comment or a text as well
+    explained = text[opening.end() :] if opening else text
     if [one.type for one in connection.extract_statements(explained)] != [duckdb.StatementType.SELECT]:
         raise NotAnswered(
             "Only questions are answered: SELECT, DESCRIBE, SHOW, SUMMARIZE and EXPLAIN. A PIVOT must list its values."

@@ -7,6 +7,7 @@ import os
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
+from pathlib import Path
 from typing import Any, Final
 
 import pandas as pd
@@ -74,11 +75,17 @@ def entries(place: DatabaseFolder, newest: int) -> pd.DataFrame:
     """
     lines: list[str] = []
     for file in sorted(place.audit.glob("*.jsonl"), reverse=True):
-        lines += reversed(file.read_text(encoding="utf-8", errors="replace").splitlines()[-newest:])
+        lines += reversed(_lines(file)[-newest:])
         if len(lines) >= newest:
             break
     frame = pd.DataFrame([_parsed(line) for line in lines[:newest]], columns=list(COLUMNS))
     return frame.assign(at=pd.to_datetime(frame["at"], utc=True, format="ISO8601"))
+
+
+def _lines(file: Path) -> list[str]:
+    """Part a file at line feeds alone: JSON leaves other ends of lines, such as U+2028, in a text as they are."""
+    text = file.read_bytes().decode("utf-8", errors="replace")
+    return [line for line in text.split("\n") if line]
 
 
 def _write(trail: int, line: bytes) -> None:

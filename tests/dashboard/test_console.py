@@ -77,6 +77,8 @@ NO_QUESTIONS = [
     "EXPLAIN ANALYZE CREATE TABLE memory.x AS FROM patient",
     "EXPLAIN ANALYZE DELETE FROM patient",
     "EXPLAIN COPY patient TO '{file}'",
+    "/* EXPLAIN */ EXPLAIN ANALYZE COPY patient TO '{file}'",
+    "COPY (SELECT 1) TO '{file}' -- EXPLAIN",
 ]
 OUTSIDE = [
     "FROM read_csv('/etc/passwd')",
@@ -273,3 +275,14 @@ def test_what_an_ended_server_left_is_removed(file: Path, tmp_path: Path) -> Non
     os.utime(left, (0, 0))
     ask(file, "SELECT 1", tmp_path / "scratch")
     assert not left.exists()
+
+
+def test_a_folder_that_another_question_removes_is_passed_over(file: Path, tmp_path: Path) -> None:
+    (tmp_path / "scratch").mkdir()
+    (tmp_path / "scratch" / "question-gone").symlink_to(tmp_path / "nowhere")
+    assert ask(file, "SELECT 1 AS n", tmp_path / "scratch").rows.to_pydict() == {"n": [1]}
+
+
+def test_the_word_explain_inside_a_statement_is_left_alone(connection: duckdb.DuckDBPyConnection) -> None:
+    rows, _ = answer(connection, "SELECT 'please EXPLAIN ANALYZE this' AS said")
+    assert rows.to_pydict() == {"said": ["please EXPLAIN ANALYZE this"]}

@@ -74,6 +74,13 @@ def test_broken_line_is_shown_as_it_stands(place: DatabaseFolder) -> None:
     assert (newest["action"], newest["detail"]) == ("unreadable line", '{"at": "2026-')
 
 
+@pytest.mark.parametrize("end", ["\u2028", "\u0085", "\x0b", "\r\n", "\n", "\x1e"])
+def test_an_end_of_line_within_a_text_leaves_the_entry_whole(place: DatabaseFolder, end: str) -> None:
+    record(place, Access("q", ("quality",), AccessKind.QUERY, detail=f"SELECT 1{end}FROM patient"))
+
+    assert entries(place, 10)["detail"].tolist() == [f"SELECT 1{end}FROM patient"]
+
+
 def test_entry_after_a_broken_line_is_whole(place: DatabaseFolder) -> None:
     record(place, view("A"))
     (trail,) = place.audit.iterdir()
