@@ -9,6 +9,7 @@ import json
 import os
 import sys
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Final
 
@@ -17,30 +18,36 @@ from pyarrow import parquet
 
 from dashboard import exports
 from dashboard.console_process import attached
-from screening.labels import NOTICE
 
 _COMPRESSION: Final = 3  # the next levels take twice the time for a tenth of the size
 _QUESTION: Final = Path(__file__).parent / "sql" / "data_relation.sql"
 
 
-def write(
-    reader: pa.RecordBatchReader, form: str, relation: str, notes: list[str], file: IO[Any], scratch: Path
-) -> None:
-    """Write the rows as csv, csv.gz, xlsx or parquet; the notice stands in each."""
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What a file says of its rows."""
+
+    relation: str
+    labels: list[str]  # what must be known of them wherever they go
+    notes: list[str]  # the labels, and what each column means
+
+
+def write(reader: pa.RecordBatchReader, form: str, said: Said, file: IO[Any], scratch: Path) -> None:
+    """Write the rows as csv, csv.gz, xlsx or parquet; the labels stand in each."""
     if form == "parquet":
-        _write_parquet(reader, notes, file)
+        _write_parquet(reader, said.notes, file)
     elif form == "xlsx":
-        exports.write_xlsx(_tables(reader), file, sheet=relation[:31], notes=notes, scratch=scratch)
+        exports.write_xlsx(_tables(reader), file, sheet=said.relation[:31], notes=said.notes, scratch=scratch)
     elif form == "csv.gz":
         with gzip.GzipFile(fileobj=file, mode="wb", compresslevel=_COMPRESSION) as packed:
-            write(reader, "csv", relation, notes, packed, scratch)  # type: ignore[arg-type]  # a GzipFile can be written to
+            write(reader, "csv", said, packed, scratch)  # type: ignore[arg-type]  # a GzipFile can be written to
     else:
-        exports.write_csv((noticed(table) for table in _tables(reader)), file)
+        exports.write_csv((noticed(table, said.labels) for table in _tables(reader)), file)
 
 
-def noticed(table: pa.Table) -> pa.Table:
-    """Add the notice as a last column."""
-    return table.append_column("notice", pa.array([NOTICE] * table.num_rows, pa.string()))
+def noticed(table: pa.Table, labels: list[str]) -> pa.Table:
+    """Add the labels as a last column."""
+    return table.append_column("notice", pa.array([" ".join(labels)] * table.num_rows, pa.string()))
 
 
 def _write_parquet(reader: pa.RecordBatchReader, notes: list[str], file: IO[bytes]) -> None:
@@ -68,7 +75,8 @@ def main() -> None:
     ):
         rows = connection.sql(_QUESTION.read_text(encoding="utf-8"), params={"relation": asked["relation"]})
         reader = rows.to_arrow_reader(asked["part_rows"])
-        write(reader, asked["form"], asked["relation"], asked["notes"], file, Path(asked["scratch"]))
+        said = Said(asked["relation"], asked["labels"], asked["notes"])
+        write(reader, asked["form"], said, file, Path(asked["scratch"]))
 
 
 if __name__ == "__main__":

@@ -89,16 +89,15 @@ def show_console(asked: rows.Source) -> None:
 
 
 def run(asked: rows.Source, statement: str) -> None:
-    """Ask, enter the statement into the audit trail, and keep the answer for this visitor."""
+    """Enter the statement into the audit trail, then ask it, and keep the answer for this visitor."""
     st.session_state.pop(_LAST, None)
+    access.leave_trail(AccessKind.QUERY, detail=_named(asked, statement))
     try:
         with st.spinner("Asking"):
             answer = rows.ask(asked, statement)
     except console.NotAnswered as refusal:
-        access.leave_trail(AccessKind.QUERY, detail=_named(asked, statement))
         st.error(wording.verbatim(str(refusal)))
         return
-    access.leave_trail(AccessKind.QUERY, row_count=answer.rows.num_rows, detail=_named(asked, statement))
     st.session_state[_LAST] = (asked, statement, answer)
 
 
@@ -118,8 +117,8 @@ def show_answer(asked: rows.Source, statement: str) -> None:
     )  # fmt: skip
     place = st.container(horizontal=True)
     for name, kind, make in (
-        ("answer.csv", exports.CSV_TYPE, lambda: rows.answer_csv(answer)),
-        ("answer.parquet", PARQUET_TYPE, lambda: rows.answer_parquet(answer)),
+        ("answer.csv", exports.CSV_TYPE, lambda: rows.answer_csv(asked, answer)),
+        ("answer.parquet", PARQUET_TYPE, lambda: rows.answer_parquet(asked, answer)),
     ):
         data = access.traced(
             make, AccessKind.DOWNLOAD, row_count=answer.rows.num_rows, detail=_named(asked, f"{name}: {question}")
@@ -149,6 +148,8 @@ def show_audit() -> None:
     if shown.empty:
         st.info("No entry matches.")
         return
+    # Without a count of rows: each such line would make it another one, and so the next line.
+    access.leave_trail(AccessKind.LIST, detail="; ".join(["audit trail", *persons, *actions]))
     st.caption(f"{wording.counted(len(shown), 'record')}, newest first; the newest {rows.AUDIT_ENTRIES:,} are read.")
     worded = shown.assign(action=shown["action"].map(wording.plain))
     st.dataframe(

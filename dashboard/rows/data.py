@@ -13,6 +13,7 @@ from threading import Lock
 from typing import IO, Any, Final
 
 import pandas as pd
+import pyarrow as pa
 from pyarrow import parquet
 
 from dashboard import console, exports, queries
@@ -37,6 +38,7 @@ class Source:
 
     published: queries.Publication
     identified: bool  # else pseudonymised
+    labels: tuple[str, ...] = (NOTICE,)  # what stands in each file that is taken from it
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,12 +57,24 @@ def source(published: queries.Publication, *, identified: bool) -> Source:
         UserError: the pseudonymised one cannot be made.
     """
     if identified:
-        return Source(published, identified=True)
-    place = queries.database_folder()
-    path = research.research_path(place, Path(published.path))
-    if not path.exists():
-        _make_research_database(place.folder)
-    return Source(queries.Publication(str(path), path.stat().st_mtime_ns), identified=False)
+        return Source(published, identified=True, labels=tuple(queries.labels(published)))
+    made_of, made = published, _research_database(published)
+    if made is None:
+        _make_research_database(queries.database_folder().folder)
+        made_of = queries.publication()  # it is made of the newest, which may have come after the page was opened
+        made = _research_database(made_of)
+    if made is None:
+        raise UserError("A new database was published at this moment. Open the page again.")
+    return Source(made, identified=False, labels=tuple(queries.labels(made_of)))
+
+
+def _research_database(published: queries.Publication) -> queries.Publication | None:
+    """Return the pseudonymised database of a publication, or None where there is none (any more)."""
+    try:
+        path = research.research_path(queries.database_folder(), Path(published.path))
+        return queries.Publication(str(path), path.stat().st_mtime_ns)
+    except FileNotFoundError:
+        return None
 
 
 def _make_research_database(folder: Path) -> None:
@@ -107,11 +121,11 @@ def wanted(asked: Source, relation: str) -> Wanted:
     (row,) = queries.records(queries.answer(asked.published, "data_relation_count", {"relation": relation}))
     columns = (f"{column}: {means}" for column, means in meaning(asked, relation).items())
     origin = f"{relation} of {Path(asked.published.path).stem}"
-    return Wanted(relation, int(row["row_count"]), (NOTICE, origin, *columns))
+    return Wanted(relation, int(row["row_count"]), (*asked.labels, origin, *columns))
 
 
 def csv_file(asked: Source, taken: Wanted) -> bytes:
-    """Write a table or view as CSV with the notice in a last column; compressed where it is long."""
+    """Write a table or view as CSV with the labels in a last column; compressed where it is long."""
     return _file(asked, taken, "csv.gz" if taken.row_count > PACKED_FROM_ROWS else "csv")
 
 
@@ -136,6 +150,7 @@ def _file(asked: Source, taken: Wanted, form: str) -> bytes:
             "database": asked.published.path,
             "relation": taken.relation,
             "form": form,
+            "labels": asked.labels,
             "notes": taken.notes,
             "scratch": aside,
             "part_rows": _PART_ROWS,
@@ -172,22 +187,31 @@ def ask(asked: Source, statement: str) -> console.Answer:
     """Run one question in SQL.
 
     Raises:
-        NotAnswered: one sentence says why there is no answer.
+        NotAnswered: one sentence says why there is no answer, or none that can be shown.
     """
-    return console.ask(Path(asked.published.path), statement, _scratch())
+    answer = console.ask(Path(asked.published.path), statement, _scratch())
+    try:
+        answer.rows.to_pandas()
+    except (ValueError, pa.ArrowNotImplementedError):  # as of DATE 'infinity', of a year before 1, or of a UNION
+        raise console.NotAnswered(
+            "The answer holds dates or times that no calendar shows, or values of a kind that no table shows: "
+            "turn them into text with CAST(... AS VARCHAR)."
+        ) from None
+    return answer
 
 
-def answer_csv(answer: console.Answer) -> bytes:
-    """Write an answer as CSV with the notice in a last column."""
+def answer_csv(asked: Source, answer: console.Answer) -> bytes:
+    """Write an answer as CSV with the labels in a last column."""
     file = BytesIO()
-    exports.write_csv([noticed(answer.rows)], file)
+    exports.write_csv([noticed(answer.rows, list(asked.labels))], file)
     return file.getvalue()
 
 
-def answer_parquet(answer: console.Answer) -> bytes:
-    """Write an answer as Parquet."""
+def answer_parquet(asked: Source, answer: console.Answer) -> bytes:
+    """Write an answer as Parquet, with the labels in its metadata."""
     file = BytesIO()
-    parquet.write_table(answer.rows.replace_schema_metadata({"notes": NOTICE}), file, compression="zstd")
+    labelled = answer.rows.replace_schema_metadata({"notes": json.dumps(asked.labels)})
+    parquet.write_table(labelled, file, compression="zstd")
     return file.getvalue()
 
 

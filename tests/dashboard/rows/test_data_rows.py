@@ -14,11 +14,11 @@ import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
-from dashboard import queries
+from dashboard import console, queries
 from dashboard.console import Answer
 from dashboard.rows import data as rows
 from screening.errors import UserError
-from screening.labels import NOTICE
+from screening.labels import NOTICE, SIMULATED_NOTICE
 from screening.prediction.tscore import REFERENCES
 
 
@@ -32,7 +32,7 @@ def test_csv_holds_every_row_and_the_notice(asked: rows.Source) -> None:
     read = pd.read_csv(BytesIO(rows.csv_file(asked, taken)))
 
     assert len(read) == taken.row_count == len(example.EVERYBODY)
-    assert set(read["notice"]) == {NOTICE}
+    assert set(read["notice"]) == {f"{NOTICE} {SIMULATED_NOTICE}."}
     assert set(read["patient_id"]) == {patient.patient_id for patient in example.EVERYBODY}
     assert read["levels"].iloc[0] == "L1; L3; L4"
 
@@ -58,7 +58,7 @@ def test_parquet_keeps_types_and_carries_the_notes(asked: rows.Source) -> None:
 
     assert read.num_rows == taken.row_count == 3
     assert read.schema.field("dxa_date").type == pa.date32()
-    assert NOTICE in json.loads(read.schema.metadata[b"notes"])
+    assert json.loads(read.schema.metadata[b"notes"])[:2] == [NOTICE, f"{SIMULATED_NOTICE}."]
     assert "bmd_dxa: Areal BMD on the scale of its manufacturer, g/cm2." in taken.notes
 
 
@@ -67,6 +67,7 @@ def test_workbook_says_what_its_columns_mean(asked: rows.Source) -> None:
     about = "\n".join(ElementTree.fromstring(book.read("xl/worksheets/sheet2.xml")).itertext())
 
     assert NOTICE in about
+    assert SIMULATED_NOTICE in about
     assert "dxa of screening-000001" in about
     assert "bmd_dxa: Areal BMD on the scale of its manufacturer, g/cm2." in about
 
@@ -123,9 +124,41 @@ def test_references_of_the_software_stand_where_no_sweep_has_stored_any(folder: 
 
 
 def test_an_answer_is_taken_along_with_the_notice() -> None:
+    asked = rows.Source(queries.Publication("", 0), identified=False, labels=(NOTICE, "Of phantoms."))
     answer = Answer(pa.table({"n": [1, 2]}), 0.1, cut=False)
-    assert pd.read_csv(BytesIO(rows.answer_csv(answer)))["notice"].tolist() == [NOTICE, NOTICE]
-    assert parquet.read_table(BytesIO(rows.answer_parquet(answer))).to_pydict() == {"n": [1, 2]}
+    assert pd.read_csv(BytesIO(rows.answer_csv(asked, answer)))["notice"].tolist() == [f"{NOTICE} Of phantoms."] * 2
+    read = parquet.read_table(BytesIO(rows.answer_parquet(asked, answer)))
+    assert read.to_pydict() == {"n": [1, 2]}
+    assert json.loads(read.schema.metadata[b"notes"]) == [NOTICE, "Of phantoms."]
+
+
+@pytest.mark.parametrize("identified", [True, False])
+def test_files_say_that_the_model_knows_simulated_ct_alone(published: queries.Publication, identified: bool) -> None:
+    assert rows.source(published, identified=identified).labels == (NOTICE, f"{SIMULATED_NOTICE}.")
+
+
+def test_files_of_a_database_without_a_simulated_model_do_not_say_so(folder: Path) -> None:
+    example.publish_rows(folder, 1, {"publication": [example.PUBLICATION]})
+    assert rows.source(queries.publication(), identified=True).labels == (NOTICE,)
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["DATE 'infinity'", "DATE '0044-03-15 (BC)'", "[DATE '12000-01-01']", "TIME '24:00:00'", "union_value(a := 1)"],
+)
+def test_an_answer_that_no_table_shows_is_refused(asked: rows.Source, value: str) -> None:
+    with pytest.raises(console.NotAnswered, match="AS VARCHAR"):
+        rows.ask(asked, f"SELECT {value} AS x")
+
+
+def test_a_publication_that_comes_meanwhile_is_the_one_that_is_asked(folder: Path) -> None:
+    example.publish_rows(folder, 1, {"publication": [example.PUBLICATION]})
+    before = queries.publication()
+    example.publish_rows(folder, 2, {"publication": [example.PUBLICATION]})
+    research = rows.source(before, identified=False)
+
+    assert Path(research.published.path).name.startswith("research-000002-")
+    assert rows.ask(research, "SELECT 1 AS n").rows.to_pydict() == {"n": [1]}
 
 
 def test_pictures_of_the_card_come_from_beside_it_alone() -> None:

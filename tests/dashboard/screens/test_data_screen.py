@@ -3,15 +3,17 @@
 from pathlib import Path
 
 import published_example as example
+import pyarrow as pa
 import pytest
 from page_runs import assert_labelled, run_page, written
 from streamlit.testing.v1 import AppTest
 
-from dashboard import access, queries, workbook
+from dashboard import access, console, queries, workbook
 from screening.dashboard_settings import Role
 from screening.store.audit import AccessKind, entries
 from screening.store.database import DatabaseFolder
 
+NOTHING = console.Answer(pa.table({"n": [0]}), 0.1, cut=False)
 KNOWN = "How common is likely osteoporosis, by age and sex?"
 
 
@@ -153,6 +155,30 @@ def test_a_refused_statement_gets_one_sentence_and_is_in_the_trail(
     assert trail(folder)[0] == (AccessKind.QUERY, "FROM read_text('/etc/passwd')")
 
 
+def test_a_question_is_in_the_trail_before_it_is_asked(
+    published: queries.Publication, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found_before: list[tuple[str, str]] = []
+
+    def answered(*_: object) -> console.Answer:
+        found_before.extend(trail(folder))
+        return NOTHING
+
+    monkeypatch.setattr(console, "ask", answered)
+    ask(run_part("sql"), "FROM dxa")
+
+    assert found_before[0] == (AccessKind.QUERY, "FROM dxa")
+
+
+def test_an_answer_that_no_table_shows_leaves_the_page_whole(published: queries.Publication) -> None:
+    at = ask(run_part("sql"), "SELECT DATE 'infinity' AS day")
+
+    assert_labelled(at)
+    assert "no calendar shows" in at.error[0].value
+    assert_labelled(at.run())
+    assert len(at.error) == 0
+
+
 def test_an_answer_without_rows_is_shown(published: queries.Publication) -> None:
     at = ask(run_part("sql"), "FROM dxa WHERE false")
 
@@ -211,6 +237,25 @@ def test_a_viewer_has_neither_console_nor_audit(published: queries.Publication, 
     assert run_page("data").button_group(key="part").options == ["Dictionary", "Definitions", "Model card", "Downloads"]
 
 
+def test_a_viewer_takes_along_pseudonymised_tables_alone(published: queries.Publication, viewer: None) -> None:
+    at = run_part("downloads")
+
+    assert_labelled(at)
+    assert "pseudonymised" in written(at)
+    assert "patient_id" not in tables(at)
+
+
+def test_research_that_also_views_asks_the_pseudonymised_copy(
+    published: queries.Publication, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    both = access.Visitor("rea@h.org", frozenset({Role.RESEARCH, Role.VIEWER}))
+    monkeypatch.setattr(access, "visitor", lambda: both)
+    at = ask(run_part("sql"), "FROM study")
+
+    assert example.FIRST.patient_id not in at.dataframe[0].value.to_string()
+    assert trail(folder)[0] == (AccessKind.QUERY, "pseudonymised: FROM study")
+
+
 @pytest.mark.parametrize("part", ["SQL", "Audit"])
 def test_the_address_of_a_part_that_is_not_allowed_opens_another(
     published: queries.Publication, viewer: None, part: str
@@ -220,6 +265,12 @@ def test_the_address_of_a_part_that_is_not_allowed_opens_another(
     assert not at.exception
     assert len(at.text_area) == 0
     assert "Action" not in [select.label for select in at.multiselect]
+
+
+def test_whoever_reads_the_audit_trail_is_in_it_once(published: queries.Publication, folder: Path) -> None:
+    run_part("audit").run().run()
+
+    assert trail(folder).count((AccessKind.LIST, "audit trail")) == 1
 
 
 def test_the_audit_trail_is_listed_and_narrowed(published: queries.Publication) -> None:
