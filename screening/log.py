@@ -5,7 +5,7 @@ import logging
 import secrets
 import sys
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 import structlog
 
@@ -47,3 +47,11 @@ def study_key(study_instance_uid: str, key: bytes) -> str:
 def patient_key(patient_id: str, key: bytes) -> str:
     """Name a patient in files that leave the database without telling who it is (HMAC-SHA-256)."""
     return hmac.digest(key, b"patient " + patient_id.encode(), "sha256").hex()[:_KEY_CHARACTERS]
+
+
+def research_key(kind: Literal["patient", "study"], identifier: str, key: bytes) -> str:
+    """Name a patient or study in the pseudonymised database, otherwise than in logs, files and addresses.
+
+    SQL makes the same (screening/exchange/research/keys.sql); with the site's secret, this finds who a row is of.
+    """
+    return hmac.digest(key, f"research {kind} {identifier}".encode(), "sha256").hex()[:_KEY_CHARACTERS]

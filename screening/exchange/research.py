@@ -1,10 +1,11 @@
 """Publication -> a pseudonymised database for people who may not know whose data they are.
 
 Tables and columns are those that the .sql files beside this module name, and no others. Patients and studies go by a
-keyed digest, scanners and institutions by a number; of dates the month is kept, ages from 90 on are one group (HIPAA
-Safe Harbor, 45 CFR 164.514(b)(2)), and neither texts that somebody wrote nor UIDs, accession numbers, names or birth
-dates are there. Whoever has opted out is not in it. With months it is pseudonymised, not anonymous: the rules of the
-site for such data still hold.
+keyed digest that is used nowhere else, scanners and institutions by a number; of the dates of a patient the month is
+kept, between CT and DXA whole weeks, ages from 90 on are one group (HIPAA Safe Harbor, 45 CFR 164.514(b)(2)), and
+neither texts that somebody wrote nor UIDs, accession numbers, names or birth dates are there. Whoever has opted out is
+in no table of rows a patient or study and in no count made here; figures that a sweep, validation or drift stored
+before are of all. With months it is pseudonymised, not anonymous: the rules of the site for such data still hold.
 """
 
 import fcntl
@@ -28,6 +29,8 @@ _STEPS: Final = (
     "keys", "patient", "scanner", "study", "study_bmd", "vertebra", "dxa", "care_gap", "flag_event", "review_event",
     "ct_dxa_pair", "totals",
 )  # fmt: skip
+# What the totals need of the views of the store, made anew over those who have not opted out.
+_VIEWS: Final = ("measured_study", "care_gap_month", "study_scanner", "scanner_month", "exclusion_flow")
 _MEMORY_LIMIT: Final = "768MiB"
 _BLOCK_BYTES: Final = 64  # of SHA-256
 _INNER, _OUTER = 0x36, 0x5C  # pads of HMAC (RFC 2104)
@@ -53,7 +56,8 @@ def research_database(place: DatabaseFolder) -> Path:
 
 def research_path(place: DatabaseFolder, published: Path) -> Path:
     """Name the pseudonymised database of this publication and of these .sql files."""
-    made_of = [published.name, str(published.stat().st_mtime_ns), *(_sql(step) for step in _STEPS)]
+    texts = [_sql(step) for step in ("consenting", *_STEPS)] + [sql(f"views/{view}") for view in _VIEWS]
+    made_of = [published.name, str(published.stat().st_mtime_ns), *texts]
     digest = hashlib.sha256("\0".join(made_of).encode()).hexdigest()[:12]
     return place.working.with_name(f"research-{published.stem.removeprefix('screening-')}-{digest}.duckdb")
 
@@ -71,6 +75,7 @@ def _make(published: Path, made: Path, key: bytes) -> None:
         with duckdb.connect(config={"memory_limit": _MEMORY_LIMIT, "temp_directory": f"{made}.spill"}) as connection:
             _attach(connection, published, path)
             _set_keys(connection, key)
+            _leave_out_opted_out(connection)
             for step in _STEPS:
                 connection.execute(_sql(step))
             _comment_columns(connection)
@@ -99,6 +104,15 @@ def _set_keys(connection: duckdb.DuckDBPyConnection, key: bytes) -> None:
     named = [name for (name,) in connection.execute("SELECT DISTINCT manufacturer FROM dxa").fetchall()]
     known = [name for name in named if known_maker(name) == name != ""]
     connection.execute("SET VARIABLE makers_of_dxa = $known::VARCHAR[]", {"known": known})
+
+
+def _leave_out_opted_out(connection: duckdb.DuckDBPyConnection) -> None:
+    """Make the views that count over those who have not opted out, in the database in memory."""
+    connection.execute(_sql("consenting"))
+    connection.execute("USE memory")
+    for view in _VIEWS:
+        connection.execute(sql(f"views/{view}"))
+    connection.execute("USE identified")
 
 
 def _comment_columns(connection: duckdb.DuckDBPyConnection) -> None:

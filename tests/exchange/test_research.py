@@ -1,6 +1,6 @@
 """A pseudonymised database from a planted hospital: what is in it, and that nobody is."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date, datetime
 from pathlib import Path
@@ -12,7 +12,7 @@ import pytest
 from screening.errors import UserError
 from screening.exchange import research
 from screening.exchange.research import research_database
-from screening.log import patient_key, site_key, study_key
+from screening.log import patient_key, research_key, site_key, study_key
 from screening.store.database import DatabaseFolder, create_schema, write_rows
 
 SHA = "c" * 64
@@ -24,6 +24,11 @@ PATIENTS = {
     "PAT-SECRET-3": ("F", None, date(2024, 11, 29)),
     "PAT-SECRET-OUT": ("F", 66.0, date(2025, 1, 2)),
 }
+# Of May, enough women for a figure; of the men, one too few without the one who has opted out.
+WOMEN = {f"CROWD-{letter}": ("F", 70.0, date(2025, 5, 8)) for letter in "ABCDEFGHIJ"}
+MEN = {f"CROWD-{letter}": ("M", 70.0, date(2025, 5, 8)) for letter in "KLMNOPQRS"}
+CROWD = WOMEN | MEN | {"PAT-SECRET-OUT": ("M", 66.0, date(2025, 5, 8))}
+Patients = Mapping[str, tuple[str, float | None, date]]
 QUESTIONS = sorted((Path(research.__file__).parent / "research" / "questions").glob("*.sql"))
 
 
@@ -31,8 +36,7 @@ def uid(patient_id: str) -> str:
     return f"1.2.826.0.1.{sum(patient_id.encode())}.778899"
 
 
-def study_row(patient_id: str) -> dict[str, Any]:
-    sex, age_years, study_date = PATIENTS[patient_id]
+def study_row(patient_id: str, sex: str, age_years: float | None, study_date: date) -> dict[str, Any]:
     return {
         "study_instance_uid": uid(patient_id), "patient_id": patient_id, "study_key": uid(patient_id),
         "study_date": study_date, "age_years": age_years, "sex": sex, "birth_date": date(1931, 7, 19),
@@ -85,7 +89,7 @@ def dxa_row(patient_id: str, dxa_date: date, manufacturer: str) -> dict[str, Any
     }  # fmt: skip
 
 
-def planted_rows() -> dict[str, list[dict[str, Any]]]:
+def planted_rows(patients: Patients) -> dict[str, list[dict[str, Any]]]:
     when = datetime(2025, 5, 1, 4, 5)
     return {
         "model": [{"checkpoint_sha256": SHA, "name": "cnn", "data_kind": "simulated", "metrics": "{}", "active": True,
@@ -95,12 +99,12 @@ def planted_rows() -> dict[str, list[dict[str, Any]]]:
         "sweep": [{"sweep_id": 1, "started_at": when, "state": "completed", "archives": [f"/archive/{SECRET}"],
                    "checkpoint_sha256": SHA, "software_version": "0.1.0", "library_versions": "{}",
                    "config": f'{{"a": "{SECRET}"}}'}],
-        "patient": [{"patient_id": patient_id, "identified": True} for patient_id in PATIENTS],
-        "study": [study_row(patient_id) for patient_id in PATIENTS],
-        "series": [series_row(patient_id) for patient_id in PATIENTS],
-        "outcome": [outcome_row(patient_id) for patient_id in PATIENTS],
-        "study_bmd": [study_bmd_row(patient_id) for patient_id in PATIENTS],
-        "vertebra": [vertebra_row(patient_id) for patient_id in PATIENTS],
+        "patient": [{"patient_id": patient_id, "identified": True} for patient_id in patients],
+        "study": [study_row(patient_id, *facts) for patient_id, facts in patients.items()],
+        "series": [series_row(patient_id) for patient_id in patients],
+        "outcome": [outcome_row(patient_id) for patient_id in patients],
+        "study_bmd": [study_bmd_row(patient_id) for patient_id in patients],
+        "vertebra": [vertebra_row(patient_id) for patient_id in patients],
         "dxa": [dxa_row("PAT-SECRET-1", date(2025, 4, 9), "Hologic"),
                 dxa_row("PAT-SECRET-2", date(2019, 2, 11), f"Maker {SECRET}"),
                 dxa_row("PAT-SECRET-NO-CT", date(2019, 2, 11), ""),
@@ -111,29 +115,30 @@ def planted_rows() -> dict[str, list[dict[str, Any]]]:
                           "action": "order_dxa", "defer_until": None, "comment": SECRET, "reviewer": f"dr {SECRET}",
                           "made_at": when}],
         "flag_event": [{"patient_id": patient_id, "study_instance_uid": uid(patient_id),
-                        "flagged_on": date(2025, 4, 2), "publication_id": 1} for patient_id in PATIENTS],
+                        "flagged_on": date(2025, 4, 2), "publication_id": 1} for patient_id in patients],
         "rejected_record": [{"record_digest": "SECRET-digest", "source_file": SECRET, "reason": "bad_date",
                              "record": f'{{"name": "{SECRET}"}}', "patient_id": "PAT-SECRET-1", "rejected_at": when}],
-        "drift_metric": [{"month": date(2025, 3, 1), "n": 3, "value": 1.0, "state": "stable", "metric": "air_hu",
-                          "scanner": f"SIEMENS SECRET / {SECRET} / STATION-SECRET / St SECRET Hospital"}],
+        "drift_metric": [{"month": date(2025, 3, 1), "n": n, "value": 1.0, "state": "stable", "metric": metric,
+                          "scanner": f"SIEMENS SECRET / {SECRET} / STATION-SECRET / St SECRET Hospital"}
+                         for metric, n in (("air_hu", 10), ("fat_hu", 9))],
         "validation_run": [{"run_id": 1, "validated_at": when, "software_version": "0.1.0", "checkpoint_sha256": SHA,
                             "data_kind": "simulated", "window_days": 180, "settings": f'{{"a": "{SECRET}"}}',
                             "measured_count": 4, "pair_count": 2, "bmd_count": 2, "label_count": 2,
                             "osteoporosis_count": 2, "seen_count": 0, "left_out": "{}"}],
         "validation_metric": [{"run_id": 1, "reader": "bmd_cnn", "dimension": dimension, "subgroup": subgroup,
-                               "metric": "auc", "value": 0.9, "n": 30, "note": ""}
-                              for dimension, subgroup in (("overall", "all"), ("scanner", f"SIEMENS {SECRET}"),
-                                                          ("kernel", SECRET), ("dxa_manufacturer", SECRET),
-                                                          ("dxa_manufacturer", "Hologic"))],
+                               "metric": "auc", "value": 0.9, "n": n, "note": ""}
+                              for dimension, subgroup, n in (("overall", "all", 30), ("scanner", SECRET, 30),
+                                                             ("kernel", SECRET, 30), ("dxa_manufacturer", SECRET, 30),
+                                                             ("dxa_manufacturer", "Hologic", 10), ("sex", "M", 9))],
     }  # fmt: skip
 
 
-def publish(place: DatabaseFolder, number: int) -> None:
+def publish(place: DatabaseFolder, number: int, patients: Patients = PATIENTS) -> None:
     place.create()
     finished = place.publications / f"screening-{number:06}.duckdb"
     with duckdb.connect(finished) as connection:
         create_schema(connection)
-        for table, rows in planted_rows().items():
+        for table, rows in planted_rows(patients).items():
             write_rows(connection, table, rows)
     place.published.unlink(missing_ok=True)
     place.published.symlink_to(finished.relative_to(place.folder))
@@ -149,6 +154,14 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> DatabaseFolder:
 @pytest.fixture
 def made(place: DatabaseFolder) -> Iterator[duckdb.DuckDBPyConnection]:
     with duckdb.connect(research_database(place), read_only=True) as connection:
+        yield connection
+
+
+@pytest.fixture(scope="module")
+def of_crowd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[duckdb.DuckDBPyConnection]:
+    planted = DatabaseFolder(tmp_path_factory.mktemp("crowd"))
+    publish(planted, 1, CROWD)
+    with duckdb.connect(research_database(planted), read_only=True) as connection:
         yield connection
 
 
@@ -180,15 +193,33 @@ def test_a_second_look_would_find_them(place: DatabaseFolder) -> None:
     assert b"SECRET" in place.published.read_bytes()
 
 
-def test_patients_and_studies_go_by_the_keys_of_the_log(made: duckdb.DuckDBPyConnection, place: DatabaseFolder) -> None:
+def test_patients_and_studies_go_by_keys_of_their_own(made: duckdb.DuckDBPyConnection, place: DatabaseFolder) -> None:
     key = site_key(place.key)
     expected = {
-        (patient_key(patient_id, key), study_key(uid(patient_id), key))
+        (research_key("patient", patient_id, key), research_key("study", uid(patient_id), key))
         for patient_id in PATIENTS
         if patient_id != "PAT-SECRET-OUT"
     }
     assert set(made.execute("SELECT patient_key, study_key FROM study").fetchall()) == expected
     assert set(made.execute("SELECT patient_key, study_key FROM study_bmd").fetchall()) == expected
+
+
+@pytest.mark.parametrize("name", ["PAT-SECRET-1", "", "Ä 7"])
+def test_keys_are_found_neither_in_logs_nor_in_addresses(name: str) -> None:
+    key = b"k" * 32
+    elsewhere = {study_key(name, key), patient_key(name, key)}
+    ours = {research_key("study", name, key), research_key("patient", name, key)}
+    assert len(ours) == 2
+    assert ours.isdisjoint(elsewhere)
+    assert research_key("study", name, b"l" * 32) not in ours
+
+
+def test_no_row_of_a_study_tells_the_sweep_or_a_day(made: duckdb.DuckDBPyConnection) -> None:
+    of_sweep = "SELECT DISTINCT table_name FROM duckdb_columns() WHERE column_name = 'sweep_id'"
+    of_days = "SELECT table_name FROM duckdb_columns() WHERE column_name SIMILAR TO 'days_.*' AND NOT internal"
+    assert made.execute(of_sweep).fetchall() == [("sweep_summary",)]
+    assert made.execute(of_days).fetchall() == []
+    assert made.execute("SELECT started_month, ended_month FROM sweep_summary").fetchall() == [(date(2025, 5, 1), None)]
 
 
 def test_of_dates_the_month_is_kept_and_of_ages_from_90_on_one_group(made: duckdb.DuckDBPyConnection) -> None:
@@ -217,24 +248,71 @@ def test_ages_are_grouped(age_years: float | None, group: int | None) -> None:
 def test_who_has_opted_out_is_in_no_table(made: duckdb.DuckDBPyConnection, place: DatabaseFolder, table: str) -> None:
     key = site_key(place.key)
     text = repr(made.table(table).fetchall())
-    assert patient_key("PAT-SECRET-OUT", key) not in text
-    assert study_key(uid("PAT-SECRET-OUT"), key) not in text
+    assert research_key("patient", "PAT-SECRET-OUT", key) not in text
+    assert research_key("study", uid("PAT-SECRET-OUT"), key) not in text
 
 
-def test_days_between_ct_and_dxa_are_kept(made: duckdb.DuckDBPyConnection) -> None:
+def test_between_ct_and_dxa_weeks_are_kept(made: duckdb.DuckDBPyConnection) -> None:
+    """23 days after the CT, 2263 days before it: 3 weeks and 2 days, 324 weeks less 5 days."""
     rows = made.execute(
-        "SELECT dxa_month, days_after_ct, manufacturer FROM dxa ORDER BY dxa_month DESC, days_after_ct DESC NULLS LAST"
+        "SELECT dxa_month, weeks_after_ct, manufacturer FROM dxa ORDER BY dxa_month DESC, manufacturer DESC"
     )
     assert rows.fetchall() == [
-        (date(2025, 4, 1), 23, "Hologic"),
-        (date(2019, 2, 1), -2263, "other"),
+        (date(2025, 4, 1), 3, "Hologic"),
+        (date(2019, 2, 1), -324, "other"),
         (date(2019, 2, 1), None, ""),
     ]
 
 
+@pytest.mark.parametrize(
+    ("days", "weeks"), [(-8, -2), (-7, -1), (-1, -1), (0, 0), (6, 0), (7, 1), (180, 25), (None, None)]
+)
+def test_weeks_are_rounded_down(days: int | None, weeks: int | None) -> None:
+    keys = research._sql("keys")
+    macro = keys[keys.index("CREATE TEMP MACRO whole_weeks") : keys.index("-- Holders")]
+    with duckdb.connect() as connection:
+        connection.execute(macro)
+        assert connection.execute("SELECT whole_weeks(?::BIGINT)", [days]).fetchone() == (weeks,)
+
+
+def test_months_of_fewer_than_ten_are_left_out(made: duckdb.DuckDBPyConnection) -> None:
+    assert made.execute("SELECT * FROM care_gap_month").fetchall() == []
+    assert made.execute("SELECT * FROM scanner_month").fetchall() == []
+
+
+def test_months_of_ten_and_more_are_counted_without_who_has_opted_out(of_crowd: duckdb.DuckDBPyConnection) -> None:
+    of_sexes = "SELECT sex, measured_count, flagged_count FROM care_gap_month"
+    of_scanner = "SELECT month, study_count, likely_count, l1_hu, l1_hu_count, air_hu, air_hu_count FROM scanner_month"
+    assert of_crowd.execute(of_sexes).fetchall() == [("F", 10, 10)]
+    assert of_crowd.execute(of_scanner).fetchall() == [(date(2025, 5, 1), 19, 19, 90.0, 19, None, 0)]
+
+
+def test_the_flow_of_studies_is_without_who_has_opted_out(of_crowd: duckdb.DuckDBPyConnection) -> None:
+    flow = "SELECT stage, study_count FROM exclusion_flow WHERE stage IN ('found', 'measured') AND reason IS NULL"
+    assert of_crowd.execute(flow).fetchall() == [("found", 19), ("measured", 19)]
+
+
+def test_a_dxa_before_the_flag_is_none_within_12_weeks(tmp_path: Path) -> None:
+    """Flagged on 2 April: a DXA the day before the flag and on it, on the flag alone, and 85 days after it."""
+    place = DatabaseFolder(tmp_path)
+    publish(place, 1, dict.fromkeys(["P-BOTH", "P-ON", "P-LATE"], ("F", 70.0, date(2025, 3, 17))))
+    with duckdb.connect(place.published.resolve()) as connection:
+        followed = {"P-BOTH": [date(2025, 4, 1), date(2025, 4, 2)], "P-ON": [date(2025, 4, 2)],
+                    "P-LATE": [date(2025, 6, 26)]}  # fmt: skip
+        write_rows(connection, "dxa", [dxa_row(one, day, "GE") for one, days in followed.items() for day in days])
+    key = site_key(place.key)
+    with duckdb.connect(research_database(place), read_only=True) as made:
+        found = made.execute("SELECT patient_key, had_dxa_already, dxa_within_12_weeks FROM flag_event").fetchall()
+    assert {row[0]: row[1:] for row in found} == {
+        research_key("patient", "P-BOTH", key): (True, False),
+        research_key("patient", "P-ON", key): (False, True),
+        research_key("patient", "P-LATE", key): (False, False),
+    }
+
+
 def test_scanners_and_sites_are_numbers(made: duckdb.DuckDBPyConnection) -> None:
     assert made.execute("SELECT DISTINCT scanner, site FROM study").fetchall() == [(1, 1)]
-    assert made.execute("SELECT * FROM scanner").fetchall() == [(1, "Siemens", 4)]
+    assert made.execute("SELECT * FROM scanner").fetchall() == [(1, "Siemens", 3)]
     assert made.execute("SELECT scanner, metric FROM drift_metric").fetchall() == [(1, "air_hu")]
     assert made.execute("SELECT dimension, subgroup FROM validation_metric ORDER BY ALL").fetchall() == [
         ("dxa_manufacturer", "Hologic"),

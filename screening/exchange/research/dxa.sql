@@ -2,7 +2,7 @@ CREATE TABLE research.dxa (
     patient_key            VARCHAR NOT NULL,
     number                 INTEGER NOT NULL,
     dxa_month              DATE NOT NULL,
-    days_after_ct          INTEGER,
+    weeks_after_ct         INTEGER,
     region                 VARCHAR NOT NULL,
     bmd_dxa                DOUBLE,
     t_score                DOUBLE,
@@ -15,14 +15,14 @@ COMMENT ON TABLE research.dxa IS 'The central DXA in force: one row a patient, d
 COMMENT ON COLUMN research.dxa.patient_key IS 'The patient, as in table patient; a patient of no CT stands here alone.';
 COMMENT ON COLUMN research.dxa.number IS 'Number of the row among those of the patient, oldest first, from 1.';
 COMMENT ON COLUMN research.dxa.dxa_month IS 'First day of the month of the measurement.';
-COMMENT ON COLUMN research.dxa.days_after_ct IS 'Days from the newest measured CT of the patient to the DXA, negative when the DXA came first; NULL without such a CT.';
+COMMENT ON COLUMN research.dxa.weeks_after_ct IS 'From the newest measured CT of the patient to the DXA, whole weeks, rounded down: 0 is up to 6 days after the CT, -1 up to 7 days before it; NULL without such a CT.';
 COMMENT ON COLUMN research.dxa.manufacturer IS 'Manufacturer of the densitometer, whose scale bmd_dxa is on, where it is a known one; else other, or empty where not given.';
 INSERT INTO research.dxa
 SELECT
     key_of_patient(dxa.patient_id) AS patient_key,
     row_number() OVER (PARTITION BY dxa.patient_id ORDER BY dxa_date, region, dxa.manufacturer) AS number,
     month_of(dxa_date),
-    date_diff('day', newest.study_date, dxa_date),
+    whole_weeks(date_diff('day', newest.study_date, dxa_date)),
     region,
     bmd_dxa,
     t_score,

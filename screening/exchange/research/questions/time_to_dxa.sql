@@ -1,5 +1,6 @@
 -- How many have a DXA after the flag, and how many within 12 weeks?
--- By year of the flag; a year that is not over has not had its time.
+-- By year of the flag; a year that is not over has not had its time. Who had a DXA before the flag, on record only
+-- later, is in no count of those within 12 weeks.
 SELECT
     year(flagged_month) AS flagged_in,
     count(*) AS flagged_count,
