@@ -12,13 +12,16 @@ from typing import Final
 import streamlit as st
 
 from dashboard import queries
-from screening.dashboard_settings import Authentication, DashboardSettings, Role
+from screening.dashboard_settings import PERSON, Authentication, DashboardSettings, Role
 from screening.errors import UserError
 from screening.store.audit import Access, AccessKind, record
 
 SETTINGS_VARIABLE: Final = "SCREENING_DASHBOARD"  # JSON of DashboardSettings, set by `screening dashboard`
 LOCAL_PERSON: Final = "user of this machine"
-_SEEN: Final = "accesses of this session"
+_IN_VIEW: Final = "accesses in view"
+_PAGE: Final = "page in view"
+_SIGNED_IN: Final = "sign-in noted"
+_LOOKS: Final = (AccessKind.LIST, AccessKind.VIEW, AccessKind.DENIED)
 
 
 class Permission(Enum):
@@ -99,17 +102,31 @@ def leave_trail(
     action: AccessKind, *, patient_id: str | None = None, study_instance_uid: str | None = None,
     row_count: int | None = None, detail: str = "",
 ) -> None:  # fmt: skip
-    """Enter what was seen into the audit trail, once as long as the same thing stays in view.
+    """Enter what was seen into the audit trail, once as long as it stays in view.
 
     Raises:
         UserError: the trail cannot be written; nothing may be shown then.
     """
     access = _access(action, patient_id, study_instance_uid, row_count, detail)
-    seen: dict[AccessKind, Access] = st.session_state.setdefault(_SEEN, {})
-    if action not in (AccessKind.REVIEW, AccessKind.DOWNLOAD, AccessKind.QUERY) and seen.get(action) == access:
+    in_view: dict[tuple[AccessKind, str], Access] = st.session_state.setdefault(_IN_VIEW, {})
+    if action in _LOOKS and in_view.get((action, detail)) == access:
         return
     record(queries.database_folder(), access)
-    seen[action] = access
+    in_view[action, detail] = access
+
+
+def turn_to(page: str) -> None:
+    """Forget what was in view when another page comes: who comes back looks again."""
+    if st.session_state.get(_PAGE) != page:
+        st.session_state[_PAGE] = page
+        st.session_state.pop(_IN_VIEW, None)
+
+
+def note_sign_in() -> None:
+    """Enter the sign-in into the audit trail, once a session."""
+    if _SIGNED_IN not in st.session_state:
+        leave_trail(AccessKind.SIGN_IN)
+        st.session_state[_SIGNED_IN] = True
 
 
 def traced(
@@ -159,7 +176,7 @@ def _known(door: DashboardSettings, name: object, groups: object) -> Visitor:
     if not isinstance(name, str) or not name:
         raise UserError(f"The sign-in service names nobody: its token must hold the claim {door.name_claim}.")
     listed = groups if isinstance(groups, list) else [groups]
-    belongs = {str(group).strip() for group in listed if group} | {name}
+    belongs = {str(group).strip() for group in listed if group} | {f"{PERSON}{name}"}
     return Visitor(name, frozenset(role for role, members in door.roles.items() if belongs & set(members)))
 
 

@@ -9,7 +9,7 @@ from typing import Final
 
 import streamlit as st
 
-from dashboard import access, queries
+from dashboard import access, queries, wording
 from dashboard.access import Permission, Visitor
 from screening.dashboard_settings import Authentication
 from screening.errors import UserError
@@ -51,13 +51,13 @@ def no_role(visitor: Visitor) -> None:
     """Tell somebody who may not look so."""
     access.leave_trail(AccessKind.DENIED)
     st.title("No access")
-    st.warning(f"{visitor.name} has signed in and has no role here. Ask the quality team for one.")
+    st.warning(f"{wording.verbatim(visitor.name)} has signed in and has no role here. Ask the quality team for one.")
     sign_out()
 
 
 def refused() -> None:
     """Stand in for a page that the visitor may not see."""
-    access.leave_trail(AccessKind.DENIED)
+    access.leave_trail(AccessKind.DENIED, detail="page of patients")
     st.title("No access")
     st.warning("Your role does not show this page.")
 
@@ -77,7 +77,9 @@ def navigation(visitor: Visitor) -> None:
         else st.Page(refused, title=title, url_path=name, visibility="hidden")
         for name, (title, _) in PAGES.items()
     ]
-    st.navigation(pages, position="top").run()
+    page = st.navigation(pages, position="top")
+    access.turn_to(page.url_path)
+    page.run()
 
 
 @st.fragment(run_every=LOOK_AGAIN_S)
@@ -97,7 +99,7 @@ def open_door() -> None:
     if not visitor.roles:
         st.navigation([st.Page(lambda: no_role(visitor), title="No access")]).run()
         return
-    access.leave_trail(AccessKind.SIGN_IN)
+    access.note_sign_in()
     published = queries.publication()
     simulated = f":orange-badge[{SIMULATED_NOTICE}] " if queries.headline(published).simulated else ""
     labels.markdown(f"{simulated}:small[{NOTICE}]")

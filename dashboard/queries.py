@@ -75,9 +75,11 @@ def publication() -> Publication:
     return Publication(str(path), path.stat().st_mtime_ns)
 
 
-@st.cache_resource(show_spinner=False, max_entries=2, on_release=duckdb.DuckDBPyConnection.close)
+@st.cache_resource(show_spinner=False, max_entries=3)
 def _database(published: Publication) -> duckdb.DuckDBPyConnection:
-    """Open a publication for all questions to it; the one before stays open for sessions that still show it.
+    """Open a publication for all questions to it; the ones before stay open for sessions that still show them.
+
+    One that is let go closes with the last question to it.
 
     It is attached to a database in memory: a second connection to the same path would show what lay there before.
     """

@@ -16,7 +16,7 @@ SEXES = {"F": "Female", "M": "Male", "O": "Other", "unknown": "Unknown"}
 
 BANDS = {
     "likely": "Likely osteoporosis",
-    "indeterminate": "Indeterminate: the 90 % interval reaches T −2.5",
+    "indeterminate": "Indeterminate: the 90 % interval reaches the border of osteoporosis",
     "not_flagged": "Not flagged",
 }
 
@@ -66,7 +66,7 @@ STATUSES = {"excluded": "Excluded", "failed": "Failed", "not read yet": "Not rea
 
 # Column of the view care_gap -> what it says of the patient when true.
 CRITERIA = {
-    "likely_osteoporosis": "BMD_CNN at or below T −2.5 (likely osteoporosis)",
+    "likely_osteoporosis": "BMD_CNN at or below the border of osteoporosis (likely osteoporosis)",
     "identified": "Patient ID known, so that a DXA can be matched",
     "old_enough": "At least {minimum_age_years} years old at the CT",
     "no_dxa_in_look_back": "No central DXA in the {look_back_months} months before {as_of_date}",

@@ -8,6 +8,7 @@ from typing import Final, Self
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 LOCAL_ADDRESS: Final = "127.0.0.1"
+PERSON: Final = "person:"  # before the name of a person among groups, so that no name passes for a group
 
 
 class Role(StrEnum):
@@ -50,11 +51,11 @@ class DashboardSettings(BaseModel):
     )
     proxy_secret: Path | None = Field(
         None,
-        description="File with a password that the proxy sends in the header X-Proxy-Secret; needed where the "
-        "dashboard listens elsewhere than on this machine, since there others could send its headers.",
+        description="File with a password that the proxy sends in the header X-Proxy-Secret: whoever else reaches the "
+        "port could send its other headers.",
     )
     roles: dict[Role, tuple[str, ...]] = Field(
-        default_factory=dict, description="Role = groups, or names of persons, that have it."
+        default_factory=dict, description="Role = groups that have it, and persons as person:NAME."
     )
 
     @field_validator("address")
@@ -73,8 +74,8 @@ class DashboardSettings(BaseModel):
             )
         if self.authentication is Authentication.OIDC and self.oidc_secrets is None:
             raise ValueError("authentication oidc needs oidc_secrets")
-        if self.authentication is Authentication.PROXY and self.proxy_secret is None and not self.local:
-            raise ValueError(f"authentication proxy on {self.address} needs proxy_secret")
+        if self.authentication is Authentication.PROXY and self.proxy_secret is None:
+            raise ValueError("authentication proxy needs proxy_secret")
         if self.authentication is not Authentication.NONE and not self.roles:
             raise ValueError("with sign-in, roles must say who may look")
         return self

@@ -11,7 +11,7 @@ from screening.dashboard_settings import DashboardSettings
 from screening.errors import UserError
 
 OIDC = {"authentication": "oidc", "oidc_secrets": "/etc/oidc.toml", "roles": {"viewer": ["radiology"]}}
-PROXY = {"authentication": "proxy", "roles": {"viewer": ["radiology"]}}
+PROXY = {"authentication": "proxy", "proxy_secret": "/s", "roles": {"viewer": ["radiology"]}}
 
 
 def test_default_is_this_machine_alone() -> None:
@@ -36,7 +36,7 @@ def test_elsewhere_needs_sign_in(address: str) -> None:
         (OIDC | {"oidc_secrets": None}, "needs oidc_secrets"),
         (OIDC | {"roles": {}}, "who may look"),
         (PROXY | {"roles": {}}, "who may look"),
-        (PROXY | {"address": "0.0.0.0"}, "needs proxy_secret"),
+        (PROXY | {"proxy_secret": None}, "needs proxy_secret"),
         (OIDC | {"roles": {"owner": ["x"]}}, "viewer"),
         ({"address": "dashboard.hospital"}, "does not appear to be an IPv4 or IPv6 address"),
         ({"password": "x"}, "Extra inputs"),
@@ -47,9 +47,7 @@ def test_incomplete_sign_in_is_refused(given: dict[str, Any], complaint: str) ->
         DashboardSettings.model_validate(given)
 
 
-@pytest.mark.parametrize(
-    "given", [OIDC | {"address": "0.0.0.0"}, PROXY, PROXY | {"proxy_secret": "/s", "address": "::"}]
-)
+@pytest.mark.parametrize("given", [OIDC | {"address": "0.0.0.0"}, PROXY, PROXY | {"address": "::"}])
 def test_complete_sign_in_is_taken(given: dict[str, Any]) -> None:
     assert DashboardSettings.model_validate(given).roles
 

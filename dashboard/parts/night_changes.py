@@ -69,7 +69,7 @@ def show_changed(changes: rows.Changes, headline: queries.Headline) -> None:
         ),
     }
     listed = sum(len(frame) for frame, _ in lists.values())
-    access.leave_trail(AccessKind.LIST, row_count=listed, detail="sweeps: changes")
+    access.leave_trail(AccessKind.LIST, row_count=listed, detail="sweeps: changes since the night before")
     for name, (frame, columns) in lists.items():
         st.subheader(f"{name}: {len(frame):,}")
         if frame.empty:

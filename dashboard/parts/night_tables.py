@@ -80,7 +80,7 @@ FLAG_COLUMNS = {
     "study_date": STUDY_DATE,
     "t_score": st.column_config.NumberColumn("T-score", format="%.2f", width=70, help="BMD_CNN; not a DXA T-score"),
     "osteoporosis_probability_percent": st.column_config.NumberColumn(
-        "Probability T ≤ −2.5 (%)", format="%.0f", width=110
+        "Probability of osteoporosis (%)", format="%.0f", width=110
     ),
     "why": st.column_config.TextColumn("Why", width=420),
 }

@@ -55,7 +55,7 @@ def find_patients(published: queries.Publication, search: str) -> pd.DataFrame:
 
 
 def named_by_study(published: queries.Publication, study: str) -> Named | None:
-    """Return whose study it is, by its key or UID, or None where the archive holds no such study."""
+    """Return whose study it is, by its key, or None where the archive holds no such study."""
     found = queries.records(queries.answer(published, "patient_of_study", {"study": study}))
     return Named(**found[0]) if found else None
 

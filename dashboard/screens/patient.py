@@ -92,6 +92,7 @@ def ask_patient(published: queries.Publication) -> rows.Named | None:
     if found.empty:
         st.warning("No patient of the archive matches.")
         return None
+    access.leave_trail(AccessKind.LIST, row_count=len(found), detail=f"search: {search.strip()}")
     patient_id = found["patient_id"].iloc[0] if len(found) == 1 else choose_patient(found)
     key = rows.study_key_of(published, patient_id) if patient_id is not None else None
     return rows.named_by_study(published, key) if key is not None else None
@@ -238,9 +239,10 @@ record = rows.patient_record(published, named.patient_id)
 if record is None:
     st.warning("No patient of the archive has this ID.")
     st.stop()
-access.leave_trail(AccessKind.VIEW, patient_id=named.patient_id, study_instance_uid=named.study_instance_uid)
 with study_place:
     result = choose_result(record, named, by_address=by_address)
+looked_at = result["study_instance_uid"] if result is not None else named.study_instance_uid
+access.leave_trail(AccessKind.VIEW, patient_id=named.patient_id, study_instance_uid=looked_at)
 show_header(record, result)
 if result is None:
     st.info(

@@ -148,7 +148,7 @@ def show_not_measured(published: queries.Publication, night: Night) -> None:
     if failed.empty:
         st.info("No study failed.")
     elif access.permitted(Permission.SEE_PATIENTS):
-        show_failures(rows.failures(published, night.sweep_id))
+        show_failures(rows.failures(published, night.sweep_id), night.sweep_id)
     else:
         show_table(failed, COUNT_COLUMNS, "Failures by stage and exception")
         st.caption("Your role sees counts, not studies.")
@@ -161,15 +161,16 @@ def show_not_measured(published: queries.Publication, night: Night) -> None:
     st.caption("Studies last read by this sweep. An exclusion says what the study lacks; nothing broke.")
 
 
-def show_failures(failures: pd.DataFrame) -> None:
+def show_failures(failures: pd.DataFrame, sweep_id: int) -> None:
     """List the studies that failed, and the command that tells more of the selected one."""
-    access.leave_trail(AccessKind.LIST, row_count=len(failures), detail="sweeps: failures")
+    access.leave_trail(AccessKind.LIST, row_count=len(failures), detail=f"failures of sweep {sweep_id}")
     event = st.dataframe(
         failures, column_config=FAILURE_COLUMNS, column_order=list(FAILURE_COLUMNS), hide_index=True,
-        placeholder=wording.MISSING, on_select="rerun", selection_mode="single-row", key="failures",
+        placeholder=wording.MISSING, on_select="rerun", selection_mode="single-row", key=f"failures of {sweep_id}",
         alt="Studies that failed",
     )  # fmt: skip
-    chosen = failures.iloc[event.selection.rows[0] if event.selection.rows else 0]
+    selected = [row for row in event.selection.rows if row < len(failures)]
+    chosen = failures.iloc[selected[0] if selected else 0]
     place = shlex.quote(str(queries.database_folder().folder))
     st.markdown("To read more about the selected study (the first, if none is), run on the machine of the sweep:")
     st.code(f"screening explain {chosen['study_instance_uid']} --database {place}", language="bash", wrap_lines=True)

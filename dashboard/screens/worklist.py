@@ -10,7 +10,6 @@ from streamlit.delta_generator import DeltaGenerator
 
 from dashboard import access, exports, queries, wording, workbook
 from dashboard.rows import worklist as rows
-from screening.labels import NOTICE
 from screening.store.audit import AccessKind
 
 PATIENT_PAGE = "screens/patient.py"
@@ -18,6 +17,8 @@ TALL_PX, ROWS_OF_TALL = 560, 15  # a table of more rows scrolls within this heig
 WAITING = ("open", "reopened")
 
 CLICKED = "clicked patient"
+TABLE = "flagged"
+LISTED = "patients of the rows"
 
 COLUMNS: dict[str, Any] = {
     "position": st.column_config.NumberColumn("#", width=45, help="Place in the list; stays when it is narrowed"),
@@ -33,19 +34,19 @@ COLUMNS: dict[str, Any] = {
     ),
     "interval_bar": st.column_config.ImageColumn(
         "90 % interval",
-        help="BMD_CNN with its 90 % prediction interval from 0.3 to 1.3 g/cm²; dashed: T −2.5",
+        help="BMD_CNN with its 90 % prediction interval from 0.3 to 1.3 g/cm²; dashed: the border of osteoporosis",
         width=150,
     ),
     "t_score": st.column_config.NumberColumn(
         "T-score", format="%.2f", help="BMD_CNN against the named reference; not a DXA T-score", width=65
     ),
     "osteoporosis_probability_percent": st.column_config.ProgressColumn(
-        "P(T ≤ −2.5) (%)",
+        "Probability (%)",
         format="%.0f",
         min_value=0,
         max_value=100,
         width=120,
-        help="Probability that the T-score is at or below −2.5, by BMD_CNN",
+        help="Probability of osteoporosis by BMD: that it is at or below the border of osteoporosis",
     ),
     "last_dxa": st.column_config.TextColumn("Last central DXA", width=130),
     "state": st.column_config.SelectboxColumn(
@@ -123,18 +124,24 @@ def open_patient(address: dict[str, str]) -> None:
     st.switch_page(PATIENT_PAGE, query_params=address)
 
 
+def open_clicked() -> None:
+    """Open the patient that was clicked on or selected, by the list as it stood then: meanwhile it may have changed."""
+    clicked, selected = st.session_state.get(CLICKED), st.session_state.get(TABLE)
+    rows_met = [clicked.row] if clicked else selected.selection.rows if selected else []
+    listed: list[str] = st.session_state.get(LISTED, [])
+    if rows_met and rows_met[0] < len(listed):
+        open_patient({"study": listed[rows_met[0]]})
+
+
 def show_list(shown: pa.Table) -> None:
-    """Show the list, and open the patient that is clicked on or whose row is selected."""
-    event = st.dataframe(
+    """Show the list, and remember whom each row is about."""
+    st.session_state[LISTED] = shown.column("study_key").to_pylist()
+    st.dataframe(
         shown, column_config=COLUMNS, hide_index=True, placeholder=wording.MISSING,
         height=TALL_PX if len(shown) > ROWS_OF_TALL else "auto",
-        on_select="rerun", selection_mode="single-row", key="flagged",
+        on_select="rerun", selection_mode="single-row", key=TABLE,
         alt="Patients of the list, most probable first", column_order=list(COLUMNS),
     )  # fmt: skip
-    clicked = st.session_state.get(CLICKED)
-    selected = event.selection.rows or ([clicked.row] if clicked else [])
-    if selected:
-        open_patient({"study": shown.column("study_key")[selected[0]].as_py()})
 
 
 def ask_page(place: DeltaGenerator, row_count: int) -> int:
@@ -154,8 +161,9 @@ def whole_list(published: queries.Publication, asked: rows.Asked) -> pa.Table:
 def offer_files(published: queries.Publication, asked: rows.Asked, row_count: int) -> None:
     """Offer all pages of the list as files that carry their labels."""
     headline = queries.headline(published)
+    labels = queries.labels(published)
     notes = [
-        NOTICE,
+        *labels,
         f"Published {wording.moment(headline.published_at)}; list as of {wording.day(headline.as_of_date)}.",
         f"Asked for: {asked}",
         "bmd_cnn_g_cm2: areal BMD estimated from CT by BMD_CNN, g/cm2. Not a DXA.",
@@ -164,7 +172,7 @@ def offer_files(published: queries.Publication, asked: rows.Asked, row_count: in
     def csv() -> bytes:
         file = BytesIO()
         table = whole_list(published, asked)
-        exports.write_csv([table.append_column("notice", pa.array([NOTICE] * len(table)))], file)
+        exports.write_csv([table.append_column("notice", pa.array([" ".join(labels)] * len(table)))], file)
         return file.getvalue()
 
     def xlsx() -> bytes:
@@ -185,6 +193,7 @@ def offer_files(published: queries.Publication, asked: rows.Asked, row_count: in
 
 if {"patient", "study"} & set(st.query_params):
     open_patient({name: st.query_params[name] for name in ("patient", "study") if name in st.query_params})
+open_clicked()
 st.title("Worklist")
 published = queries.publication()
 headline = queries.headline(published)
@@ -207,7 +216,10 @@ if not summary.state_counts:
     st.stop()
 asked = ask(band, state_place, summary)
 if band != "likely":
-    st.info("These patients are not flagged: the interval of their BMD_CNN reaches T −2.5. That does not mean normal.")
+    st.info(
+        "These patients are not flagged: the interval of their BMD_CNN reaches the border of osteoporosis. "
+        "That does not mean normal."
+    )
 with rows.found(published, asked) as found:
     row_count = found.count()
     if row_count == 0:

@@ -42,7 +42,7 @@ def environment_of(database: Path, settings: DashboardSettings) -> dict[str, str
 
 
 def streamlit_command(settings: DashboardSettings) -> list[str]:
-    """Return the command that serves the pages; no setting of the user's home or folder opens it wider.
+    """Return the command that serves the pages, with the settings that close it named one by one.
 
     Raises:
         UserError: a file with secrets is missing, or open to other users.

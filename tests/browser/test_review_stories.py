@@ -32,7 +32,7 @@ def test_most_urgent_patient_is_understood_and_leaves_the_list(
     page, _ = open_page(browser, dashboard_address)
     drawn_table(page).click(position=BOX_OF_FIRST_ROW)
     shown_heading(page, "Patient FLAGGED-1")
-    expect(page.get_by_text("BMD_CNN at or below T −2.5 (likely osteoporosis)")).to_be_visible()
+    expect(page.get_by_text("BMD_CNN at or below the border of osteoporosis (likely osteoporosis)")).to_be_visible()
     expect(page.get_by_test_id("stImage").locator("img")).to_be_visible()
 
     choose_decision(page, "DXA ordered", "A. Reviewer")

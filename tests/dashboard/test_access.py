@@ -17,7 +17,7 @@ from screening.errors import UserError
 from screening.store.audit import AccessKind, entries
 from screening.store.database import DatabaseFolder
 
-ROLES = {"viewer": ["radiology"], "reviewer": ["osteology", "eve@h.org"], "research": ["science"]}
+ROLES = {"viewer": ["radiology"], "reviewer": ["osteology", "person:eve@h.org"], "research": ["science"]}
 OIDC = {"authentication": "oidc", "oidc_secrets": "/etc/oidc.toml", "roles": ROLES}
 
 
@@ -61,6 +61,7 @@ def test_server_that_listens_elsewhere_shows_nothing(folder: Path, published: qu
         ({"groups": "osteology"}, {Role.REVIEWER}),
         ({"groups": [], "email": "eve@h.org"}, {Role.REVIEWER}),
         ({"groups": ["Radiology"]}, set()),
+        ({"groups": [], "email": "radiology"}, set()),
         ({}, set()),
     ],
 )
@@ -107,8 +108,10 @@ def test_proxy_with_its_password_is_believed(tmp_path: Path, sign_in: Any) -> No
     assert access.visitor() == Visitor("ann", frozenset({Role.VIEWER, Role.RESEARCH}))
 
 
-def test_proxy_that_names_nobody_is_refused(sign_in: Any) -> None:
-    sign_in({"authentication": "proxy", "roles": ROLES}, groups="radiology")
+def test_proxy_that_names_nobody_is_refused(tmp_path: Path, sign_in: Any) -> None:
+    (tmp_path / "secret").write_text("s3cret")
+    door = {"authentication": "proxy", "roles": ROLES, "proxy_secret": tmp_path / "secret"}
+    sign_in(door, groups="radiology", proxy_secret="s3cret")
 
     with pytest.raises(UserError, match="X-Forwarded-User"):
         access.visitor()

@@ -155,12 +155,13 @@ def decide(page: Page, address: str, name: str, chance: random.Random, told: Tol
         back.click()
     else:
         page.get_by_role("radio", name=chance.choice(DECISIONS)).click()
-        settled(page)
-        record = page.get_by_role("button", name="Record the decision")
-        if not record.count():
+        chosen = page.get_by_role("button", name="Record the decision", disabled=False)
+        told_of_another = page.get_by_role("button", name="I have seen it")
+        expect(chosen.or_(told_of_another)).to_be_visible(timeout=MESSAGE_MS)
+        if told_of_another.count():
             told.collided += 1
             return
-        record.click()
+        chosen.click()
     message = page.get_by_text("Recorded: ").or_(page.get_by_text("Somebody has decided"))
     expect(message.first).to_be_visible(timeout=MESSAGE_MS)
     if page.get_by_text("Recorded: ").count():

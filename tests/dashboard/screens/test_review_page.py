@@ -1,5 +1,6 @@
 """Deciding about a patient: what is recorded, what is seen of others, what is taken back."""
 
+import shutil
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -54,7 +55,7 @@ def test_order_leaves_the_list_and_is_in_the_trail(folder: Path, published: quer
     assert ":gray-badge[Not flagged] · DXA ordered" in written(at)
     assert list(run_worklist().dataframe[0].value["patient_id"]) == ["FLAGGED-2"]
     trail = entries(DatabaseFolder(folder), 50)
-    assert list(trail[trail["action"] == "review"]["detail"]) == ["decision 1: order_dxa"]
+    assert list(trail[trail["action"] == "review"]["detail"]) == ["order_dxa"]
     assert list(trail[trail["action"] == "review"]["patient_id"]) == ["FLAGGED-1"]
 
 
@@ -72,7 +73,7 @@ def test_deferral_asks_for_its_day(folder: Path, published: queries.Publication)
 def test_decision_without_a_name_is_refused(folder: Path, published: queries.Publication) -> None:
     at = decide(opened(), ReviewAction.DISMISS, reviewer=" ")
 
-    assert "needs the name" in at.error[0].value
+    assert "needs the name" in at.warning[-1].value
     assert decided(folder) == []
 
 
@@ -151,3 +152,40 @@ def test_address_names_the_patient_by_a_study_key_alone(published: queries.Publi
 
     assert list(at.query_params) == ["study"]
     assert "FLAGGED" not in str(at.query_params["study"])
+
+
+def test_second_click_decides_nothing_more(folder: Path, published: queries.Publication) -> None:
+    at = decide(opened(), ReviewAction.DISMISS)
+
+    assert button(at, "Record the decision").disabled
+    assert at.text_input(key=f"comment {STUDY}").value == ""
+    assert len(decided(folder)) == 1
+
+
+def test_trail_that_cannot_be_written_records_nothing(folder: Path, published: queries.Publication) -> None:
+    at = opened()
+    shutil.rmtree(folder / "audit")
+    (folder / "audit").write_text("a file where the folder should be")
+    decide(at, ReviewAction.DISMISS)
+
+    assert decided(folder) == []
+
+
+def test_patient_seen_again_after_the_list_is_entered_again(folder: Path, published: queries.Publication) -> None:
+    at = opened()
+    at.query_params.clear()
+    at = at.switch_page("screens/worklist.py").run()
+    at = at.switch_page("screens/patient.py")
+    at.query_params["study"] = STUDY
+    at.run()
+
+    trail = entries(DatabaseFolder(folder), 50)
+    assert list(trail["action"])[:3] == ["view", "list", "view"]
+
+
+def test_patients_found_by_a_search_are_entered(folder: Path, published: queries.Publication) -> None:
+    at = run_patient()
+    at.text_input[0].input("FLAGGED").run()
+
+    trail = entries(DatabaseFolder(folder), 50)
+    assert list(trail[trail["action"] == "list"]["detail"])[:1] == ["search: FLAGGED"]
