@@ -78,6 +78,9 @@ CRITERIA = {
     "open": "Not closed by a reviewer",
 }
 
+# Criteria that are known of those on a list of the hospital, once one was imported.
+CRITERIA_BY_LIST = ("alive", "no_known_osteoporosis", "not_treated", "not_opted_out")
+
 # Column `reason` of the table vertebra.
 LEVEL_PROBLEMS = {
     "not_a_dxa_level": "not L1 to L4",
@@ -221,6 +224,13 @@ def clock(value: datetime | None) -> str:
 def number(value: float | None, form: str) -> str:
     """Write a number with a typographic minus, or a dash where it is missing."""
     return format(value, form).replace("-", "−") if value is not None else MISSING
+
+
+def probability(percent: float) -> str:
+    """Write a probability in percent; none is certain."""
+    if percent > 99:
+        return "> 99 %"
+    return "< 1 %" if percent < 1 else f"{percent:.0f} %"
 
 
 def counted(count: int, noun: str) -> str:

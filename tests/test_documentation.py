@@ -12,7 +12,7 @@ from models.checkpoint import bundled
 from screening.cli import app
 from screening.config import Settings
 from screening.labels import NOTICE
-from screening.store.database import VIEWS, create_schema
+from screening.store.database import VIEWS, create_schema, fetch_one
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -120,3 +120,21 @@ def test_every_column_of_the_contract_exists() -> None:
         "dxa": "patient_id dxa_date region bmd_dxa t_score manufacturer",
     }
     assert {(f"{table}.{column}",) for table, names in promised.items() for column in names.split()} <= columns
+
+
+@pytest.mark.parametrize(
+    ("view", "column", "said"),
+    [
+        ("flagged", "t_score", "BMD_CNN as standard deviations"),
+        ("worklist", "z_score", "BMD_CNN as standard deviations"),
+        ("patient_bmd", "levels", "entered the mean"),
+        ("drift_alert", "value", "in the unit of the metric"),
+        ("open_reject", "reason", "Rule that refused it"),
+    ],
+)
+def test_column_of_a_view_is_explained_by_the_table_it_is_from(view: str, column: str, said: str) -> None:
+    connection = duckdb.connect()
+    create_schema(connection)
+    asked = "SELECT comment FROM duckdb_columns() WHERE table_name = ? AND column_name = ?"
+
+    assert said in fetch_one(connection, asked, [view, column])[0]

@@ -52,7 +52,7 @@ def show_numbers(result: dict[str, Any], measurements: pd.DataFrame) -> None:
     probability, attenuation = st.columns(2)
     probability.metric(
         "Probability of osteoporosis by BMD",
-        f"{result['osteoporosis_probability_percent']:.0f} %" if applies else "Does not apply",
+        wording.probability(result["osteoporosis_probability_percent"]) if applies else "Does not apply",
         wording.BANDS[result["band"]],
         delta_color="off", delta_arrow="off", border=True,
     )  # fmt: skip
@@ -91,8 +91,11 @@ def show_picture(result: dict[str, Any]) -> None:
     )
 
 
-def show_warnings(result: dict[str, Any]) -> None:
+def show_warnings(result: dict[str, Any], levels: pd.DataFrame) -> None:
     """Show what a reader must know before using the number."""
+    lower = levels.loc[levels["reason"] == "height_loss", "level"]
+    if not lower.empty:
+        st.warning(f"Possible vertebral fracture: height loss of {', '.join(lower)}, left out of BMD\\_CNN.")
     for warning in result["warnings"]:
         st.warning(wording.verbatim(wording.plain(warning)))
     if result["contrast_enhanced"]:

@@ -53,7 +53,7 @@ def show_review(record: rows.PatientRecord, as_of: Any) -> None:
 def _show_state(record: rows.PatientRecord, as_of: Any) -> None:
     """Show where the patient stands, and let a reviewer decide."""
     standing = record.standing
-    if not standing or (not standing["in_gap"] and standing["last_event_id"] is None):
+    if not standing or (not standing["listed"] and standing["last_event_id"] is None):
         st.markdown("This patient is not on the list: there is nothing to decide.")
         return
     until = f" until {wording.day(standing['defer_until'])}" if standing["state"] == "deferred" else ""

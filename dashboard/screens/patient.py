@@ -69,7 +69,8 @@ def named_by_address(published: queries.Publication) -> rows.Named | None:
     if named is None:
         st.warning("No study of the archive has this key.")
         return None
-    st.query_params["study"] = named.study_key
+    if st.query_params.get("study") != named.study_key:
+        st.query_params["study"] = named.study_key
     return named
 
 
@@ -95,7 +96,11 @@ def ask_patient(published: queries.Publication) -> rows.Named | None:
     access.leave_trail(AccessKind.LIST, row_count=len(found), detail=f"search: {search.strip()}")
     patient_id = found["patient_id"].iloc[0] if len(found) == 1 else choose_patient(found)
     key = rows.study_key_of(published, patient_id) if patient_id is not None else None
-    return rows.named_by_study(published, key) if key is not None else None
+    if key is None:
+        return None
+    if len(found) == 1:
+        st.query_params["study"] = key
+    return rows.named_by_study(published, key)
 
 
 def choose_patient(found: pd.DataFrame) -> str | None:
@@ -130,19 +135,30 @@ def choose_result(record: rows.PatientRecord, named: rows.Named, *, by_address: 
     return record.result(uids[chosen])
 
 
+def badge(record: rows.PatientRecord) -> str:
+    """Say in a word or two where the patient stands."""
+    standing = record.standing
+    if not record.patient["measured"]:
+        return ":gray-badge[No BMD\\_CNN]"
+    if standing["listed"] and not standing["open"]:
+        return f":blue-badge[{wording.LISTED_BANDS[standing['band']]}: {wording.STATES[standing['state']]}]"
+    if standing["flagged"]:
+        return ":red-badge[Flagged]"
+    return ":orange-badge[Indeterminate, not flagged]" if standing["listed"] else ":gray-badge[Not flagged]"
+
+
 def show_header(record: rows.PatientRecord, result: dict[str, Any] | None) -> None:
     """Show who this is and where the patient stands."""
     patient, standing = record.patient, record.standing
     st.title(f"Patient {wording.verbatim(patient['patient_id'])}")
-    flagged = ":red-badge[Flagged]" if standing.get("flagged") else ":gray-badge[Not flagged]"
     facts = [
-        flagged if patient["measured"] else ":gray-badge[No BMD\\_CNN]",
+        badge(record),
         wording.SEXES[patient["sex"] or "unknown"],
         f"born {wording.day(patient['birth_date'])}",
     ]
-    if standing.get("in_gap"):
+    if standing.get("listed"):
         months = wording.number(standing["months_since_ct"], ".0f")
-        facts.insert(1, f"{wording.STATES[standing['state']]}, CT {months} months ago")
+        facts.insert(1, f"CT {months} months ago")
     if result is not None:
         facts += [
             f"CT {wording.day(result['study_date'])} at {wording.number(result['age_years'], '.0f')} years",
@@ -163,10 +179,17 @@ def show_criteria(standing: dict[str, Any], headline: queries.Headline) -> None:
         "look_back_months": headline.look_back_months,
         "as_of_date": wording.day(headline.as_of_date),
     }
-    st.subheader("Why flagged" if standing["flagged"] else "Why not flagged")
+    closed = standing["likely_osteoporosis"] and standing["listed"] and not standing["open"]
+    st.subheader("Why flagged" if standing["flagged"] else "Closed by a reviewer" if closed else "Why not flagged")
     answers = {True: ":blue-badge[met]", False: ":orange-badge[not met]", None: ":gray-badge[not known]"}
+    unasked = {
+        column: ":gray-badge[no list imported]" for column in wording.CRITERIA_BY_LIST if standing[column] is None
+    }
     st.markdown(
-        "\n".join(f"- {answers[standing[column]]} {wording.criterion(column, limits)}" for column in wording.CRITERIA)
+        "\n".join(
+            f"- {unasked.get(column) or answers[standing[column]]} {wording.criterion(column, limits)}"
+            for column in wording.CRITERIA
+        )
     )
     if not standing["flagged"]:
         st.caption("Not flagged does not mean normal.")
@@ -202,7 +225,8 @@ def show_without_result(record: rows.PatientRecord) -> None:
 
 def show_result(published: queries.Publication, record: rows.PatientRecord, result: dict[str, Any]) -> None:
     """Show evidence, numbers, reasons and decisions about one measured study."""
-    show_warnings(result)
+    levels = rows.levels(published, result["study_instance_uid"])
+    show_warnings(result, levels)
     headline = queries.headline(published)
     picture, numbers = st.columns([1, 1], gap="medium")
     with picture:
@@ -212,12 +236,12 @@ def show_result(published: queries.Publication, record: rows.PatientRecord, resu
         show_numbers(result, record.measurements)
     show_review(record, headline.as_of_date)
     offer_next(published, record)
-    show_levels(rows.levels(published, result["study_instance_uid"]))
+    show_levels(levels)
 
 
 def offer_next(published: queries.Publication, record: rows.PatientRecord) -> None:
     """Lead on to the next patient that waits for a decision."""
-    if not record.standing["in_gap"] or not st.button("Next patient of the worklist"):
+    if not record.standing["listed"] or not st.button("Next patient of the worklist"):
         return
     key = worklist.next_open(published, record.patient["patient_id"])
     if key is None:

@@ -26,7 +26,7 @@ COLUMNS: dict[str, Any] = {
         "Patient ID", width=120, type="tertiary", alignment="left", key=CLICKED, help="Click to see the evidence"
     ),
     "sex": st.column_config.TextColumn("Sex", width=50),
-    "age_years": st.column_config.NumberColumn("Age (years)", help="At the CT, completed years", width=85),
+    "age_years": st.column_config.NumberColumn("Age at CT", help="Completed years", width=80),
     "study_date": st.column_config.DateColumn("CT", format="YYYY-MM-DD", width=90),
     "months_since_ct": st.column_config.NumberColumn("Months", help="Full months since the CT", width=65),
     "bmd_cnn_g_cm2": st.column_config.NumberColumn(
@@ -47,6 +47,9 @@ COLUMNS: dict[str, Any] = {
         max_value=100,
         width=120,
         help="Probability of osteoporosis by BMD: that it is at or below the border of osteoporosis",
+    ),
+    "possible_fracture": st.column_config.TextColumn(
+        "Fracture?", help="Levels with height loss: a possible vertebral fracture, left out of BMD_CNN", width=75
     ),
     "last_dxa": st.column_config.TextColumn("Last central DXA", width=130),
     "state": st.column_config.SelectboxColumn(

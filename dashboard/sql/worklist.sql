@@ -29,6 +29,7 @@ SELECT
     reviewer,
     attenuation_hu,
     array_to_string(levels, ' ') AS levels,
+    array_to_string(possible_fracture_levels, ' ') AS possible_fracture,
     array_to_string(warnings, '; ') AS warnings,
     institution_name,
     accession_number,

@@ -1,6 +1,6 @@
 -- Who is in the care gap as it was published?
 -- Everybody without DXA, diagnosis or treatment in one band of BMD_CNN, decided about or not. Only likely osteoporosis
--- is flagged; the indeterminate are listed on request. Parameter: band (likely or indeterminate).
+-- is flagged; the indeterminate are listed on request. Height loss may be a fracture. Parameter: band (likely or indeterminate).
 SELECT
     gap.patient_id,
     gap.sex,
@@ -26,7 +26,9 @@ SELECT
     gap.as_of_date,
     study_bmd.attenuation_hu,
     study_bmd.levels,
+    fractured.levels AS possible_fracture_levels,
     study_bmd.warnings,
+    study_bmd.band,
     nullif(study.institution_name, '') AS institution_name,
     study.accession_number,
     study_bmd.reference,
@@ -38,6 +40,13 @@ JOIN study_bmd USING (study_instance_uid)
 JOIN model USING (checkpoint_sha256)
 JOIN study USING (study_instance_uid)
 LEFT JOIN reference_population AS named ON named.reference = study_bmd.reference
+LEFT JOIN (
+    SELECT study_instance_uid, checkpoint_sha256, list(level ORDER BY level) AS levels
+    FROM vertebra
+    WHERE reason = 'height_loss'
+    GROUP BY study_instance_uid, checkpoint_sha256
+) AS fractured ON fractured.study_instance_uid = study_bmd.study_instance_uid
+    AND fractured.checkpoint_sha256 = study_bmd.checkpoint_sha256
 WHERE gap.without_dxa_or_diagnosis
     AND model.active
     AND study_bmd.band = $band;

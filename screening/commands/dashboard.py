@@ -26,7 +26,7 @@ def dashboard(
     address: Annotated[str | None, typer.Option(help="Address to listen on; elsewhere needs sign-in.")] = None,
     port: Annotated[int | None, typer.Option(min=1, max=65535, help="Port to listen on.")] = None,
 ) -> None:
-    """Open the dashboard: on this machine alone, or with sign-in ([dashboard] in screening.toml)."""
+    """Open the dashboard: on this machine alone, or with sign-in (section dashboard of screening.toml)."""
     settings = Settings.load(config).overridden({"dashboard": {"address": address, "port": port}}).dashboard
     if not DatabaseFolder(database).published.exists():
         raise UserError(

@@ -22,6 +22,7 @@ REPOSITORY = Path(__file__).parents[2]
 sys.path.insert(0, str(REPOSITORY / "tests" / "dashboard"))
 
 import published_example  # noqa: E402
+from visits import PROXY_SECRET  # noqa: E402
 
 START_S = 60
 CHROMIUM_ARGUMENTS = [
@@ -46,6 +47,17 @@ def dashboard_address(tmp_path: Path) -> Iterator[str]:
     """Serve the example from a server that nobody has visited yet; yield its address."""
     published_example.publish_example(tmp_path / "database")
     with served(tmp_path / "database", DashboardSettings(port=free_port()), tmp_path / "streamlit.log") as address:
+        yield address
+
+
+@contextmanager
+def served_behind_proxy(database: Path, roles: dict[str, list[str]], folder: Path) -> Iterator[str]:
+    """Serve a database to whoever comes through a proxy (`visits.arriving_as`); yield the address."""
+    secret = folder / "proxy.secret"
+    secret.touch(mode=0o600)
+    secret.write_text(PROXY_SECRET)
+    door = {"port": free_port(), "authentication": "proxy", "proxy_secret": secret, "roles": roles}
+    with served(database, DashboardSettings.model_validate(door), folder / "streamlit.log") as address:
         yield address
 
 

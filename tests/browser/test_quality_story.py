@@ -4,11 +4,10 @@ from collections.abc import Iterator
 
 import published_nights as nights
 import pytest
-from conftest import free_port, served
+from conftest import served_behind_proxy
 from playwright.sync_api import Browser, expect
 from visits import WAIT_MS, arriving_as, cells, drawn_table, open_page, settled, shown_heading
 
-from screening.dashboard_settings import DashboardSettings
 from screening.store.audit import entries
 from screening.store.database import DatabaseFolder
 
@@ -26,14 +25,8 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> DatabaseFolder:
 @pytest.fixture(scope="module")
 def address(place: DatabaseFolder, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Serve the nights behind a proxy that tells person and group."""
-    settings = DashboardSettings.model_validate(
-        {
-            "port": free_port(),
-            "authentication": "proxy",
-            "roles": {"quality": ["quality"], "research": ["science"]},
-        }
-    )
-    with served(place.folder, settings, tmp_path_factory.mktemp("log") / "streamlit.log") as served_at:
+    roles = {"quality": ["quality"], "research": ["science"]}
+    with served_behind_proxy(place.folder, roles, tmp_path_factory.mktemp("door")) as served_at:
         yield served_at
 
 
@@ -51,7 +44,7 @@ def test_quality_lead_sees_what_failed_last_night_and_how_to_read_more(
     expect(page.get_by_test_id("stCode")).to_have_text(f"screening explain {STUDY} --database {place.folder}")
     settled(page)
     trail = entries(place, 50)
-    assert "sweeps: failures" in set(trail.loc[trail["person"] == "quinn@h.org", "detail"])
+    assert "failures of sweep 7" in set(trail.loc[trail["person"] == "quinn@h.org", "detail"])
 
 
 def test_quality_lead_goes_back_to_an_earlier_night(browser: Browser, address: str) -> None:

@@ -6,11 +6,10 @@ from pathlib import Path
 import pandas as pd
 import published_example as example
 import pytest
-from conftest import free_port, served
+from conftest import served_behind_proxy
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 from visits import WAIT_MS, arriving_as, cells, drawn_table, open_page, settled, shown_heading
 
-from screening.dashboard_settings import DashboardSettings
 from screening.store.audit import entries
 from screening.store.database import DatabaseFolder
 
@@ -31,14 +30,8 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> DatabaseFolder:
 @pytest.fixture(scope="module")
 def address(place: DatabaseFolder, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Serve the example behind a proxy that tells person and group."""
-    settings = DashboardSettings.model_validate(
-        {
-            "port": free_port(),
-            "authentication": "proxy",
-            "roles": {"quality": ["statistics"], "research": ["science"]},
-        }
-    )
-    with served(place.folder, settings, tmp_path_factory.mktemp("log") / "streamlit.log") as served_at:
+    roles = {"quality": ["statistics"], "research": ["science"]}
+    with served_behind_proxy(place.folder, roles, tmp_path_factory.mktemp("door")) as served_at:
         yield served_at
 
 

@@ -58,7 +58,7 @@ def test_second_of_two_reviewers_is_told_and_decides_anew(
     first.get_by_role("button", name="Record the decision").click()
     expect(first.get_by_text("Recorded: DXA ordered.")).to_be_visible(timeout=WAIT_MS)
     second.get_by_role("button", name="Record the decision").click()
-    expect(second.get_by_text("Somebody has decided about this CT")).to_be_visible(timeout=WAIT_MS)
+    expect(second.get_by_text("since you opened it")).to_be_visible(timeout=WAIT_MS)
     assert [row["reviewer"] for row in events(place).to_pylist()] == ["First"]
 
     second.get_by_role("button", name="I have seen it").click()

@@ -5,6 +5,7 @@ from urllib.parse import urlsplit
 from playwright.sync_api import Browser, BrowserContext, Locator, Page, Position, expect
 
 WAIT_MS = 30_000
+PROXY_SECRET = "what the proxy of these tests sends"
 # The table is a canvas, so its cells are met by their place in it.
 BOX_OF_FIRST_ROW = Position(x=12, y=52)
 HEADER_OF_PATIENT_ID = Position(x=130, y=17)
@@ -45,7 +46,7 @@ def cells(table: Locator) -> list[str]:
 
 def arriving_as(browser: Browser, person: str, group: str) -> BrowserContext:
     """Return a browser whose requests come through a proxy that has signed this person in."""
-    headers = {"X-Forwarded-User": person, "X-Forwarded-Groups": group}
+    headers = {"X-Forwarded-User": person, "X-Forwarded-Groups": group, "X-Proxy-Secret": PROXY_SECRET}
     return browser.new_context(viewport={"width": 1280, "height": 900}, extra_http_headers=headers)
 
 

@@ -162,7 +162,7 @@ def decide(page: Page, address: str, name: str, chance: random.Random, told: Tol
             told.collided += 1
             return
         chosen.click()
-    message = page.get_by_text("Recorded: ").or_(page.get_by_text("Somebody has decided"))
+    message = page.get_by_text("Recorded: ").or_(page.get_by_text("since you opened it"))
     expect(message.first).to_be_visible(timeout=MESSAGE_MS)
     if page.get_by_text("Recorded: ").count():
         told.recorded += 1

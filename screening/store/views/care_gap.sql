@@ -63,6 +63,7 @@ judged AS (
         newest_review.made_at AS reviewed_at,
         newest_review.defer_until,
         review_state(newest_review.action, newest_review.defer_until, latest.as_of_date) AS state,
+        newest.band,
         newest.band = 'likely' AS likely_osteoporosis,
         patient.identified AND NOT stated.identity_conflict AS identified,
         newest.age_years >= latest.minimum_age_years AS old_enough,

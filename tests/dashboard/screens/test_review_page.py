@@ -52,7 +52,8 @@ def test_order_leaves_the_list_and_is_in_the_trail(folder: Path, published: quer
     assert_labelled(at)
     assert decided(folder) == [("order_dxa", "A. Reviewer", "asked the ward")]
     assert "Recorded: DXA ordered" in at.success[0].value
-    assert ":gray-badge[Not flagged] · DXA ordered" in written(at)
+    assert ":blue-badge[Likely osteoporosis: DXA ordered]" in written(at)
+    assert "Closed by a reviewer" in written(at)
     assert list(run_worklist().dataframe[0].value["patient_id"]) == ["FLAGGED-2"]
     trail = entries(DatabaseFolder(folder), 50)
     assert list(trail[trail["action"] == "review"]["detail"]) == ["order_dxa"]
@@ -138,6 +139,18 @@ def test_only_a_reviewer_may_decide(
 
 def test_patient_off_the_list_has_nothing_to_decide(published: queries.Publication) -> None:
     assert "nothing to decide" in written(run_patient(patient="RECENT-DXA"))
+
+
+def test_indeterminate_patient_can_be_decided_about(folder: Path, published: queries.Publication) -> None:
+    at = run_patient(patient="INDETERMINATE")
+    assert ":orange-badge[Indeterminate, not flagged]" in written(at)
+    at.text_input(key="reviewer").input("A. Reviewer").run()
+    study = example.INDETERMINATE.study_instance_uid
+    at.button_group(key=f"decide {study}").set_value(ReviewAction.ORDER_DXA).run()
+    at = button(at, "Record the decision").click().run()
+
+    assert decided(folder) == [("order_dxa", "A. Reviewer", "")]
+    assert ":blue-badge[Indeterminate: DXA ordered]" in written(at)
 
 
 def test_view_is_entered_into_the_trail_once(folder: Path, published: queries.Publication) -> None:
