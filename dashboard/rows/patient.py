@@ -14,16 +14,13 @@ from screening.store.reviews import ReviewAction
 
 @dataclass(frozen=True, slots=True)
 class PatientRecord:
-    """All that is known of one patient; one row a study, body, DXA, series or decision in each frame."""
+    """What the evidence of one patient rests on; one row a study, measurement or decision in each frame."""
 
     patient: dict[str, Any]
     results: pd.DataFrame  # newest first
     measurements: pd.DataFrame
     standing: dict[str, Any]  # the criteria of care_gap as of now, empty where nothing was measured
     decisions: pd.DataFrame  # rows of review_event, newest first
-    dxa: pd.DataFrame
-    without_result: pd.DataFrame
-    series: pd.DataFrame
 
     def result(self, study_instance_uid: str | None) -> dict[str, Any] | None:
         """Return the measured study asked for, else the newest, else None."""
@@ -67,7 +64,7 @@ def study_key_of(published: queries.Publication, patient_id: str) -> str | None:
 
 
 def patient_record(published: queries.Publication, patient_id: str) -> PatientRecord | None:
-    """Collect all that is known of the patient, or None where the archive holds no such patient."""
+    """Collect what the evidence rests on, or None where the archive holds no such patient."""
     asked = {"patient_id": patient_id}
     found = queries.records(queries.answer(published, "patient", asked))
     if not found:
@@ -82,9 +79,6 @@ def patient_record(published: queries.Publication, patient_id: str) -> PatientRe
         measurements=queries.answer(published, "patient_measurements", asked),
         standing=next(iter(queries.records(standing)), {}),
         decisions=decisions.to_pandas().iloc[::-1].reset_index(drop=True),
-        dxa=queries.answer(published, "patient_dxa", asked),
-        without_result=queries.answer(published, "patient_without_result", asked),
-        series=queries.answer(published, "patient_series", asked),
     )
 
 
@@ -101,6 +95,21 @@ def before_the_newest(decisions: pd.DataFrame, study_instance_uid: str) -> Decid
     if len(about) == 1:
         return Decided(ReviewAction.REOPEN, None)
     return Decided(ReviewAction(about[1]["action"]), about[1]["defer_until"])
+
+
+def dxa(published: queries.Publication, patient_id: str) -> pd.DataFrame:
+    """List every DXA of the patient, newest first."""
+    return queries.answer(published, "patient_dxa", {"patient_id": patient_id})
+
+
+def without_result(published: queries.Publication, patient_id: str) -> pd.DataFrame:
+    """List the studies of the patient that have no BMD_CNN, and why, newest first."""
+    return queries.answer(published, "patient_without_result", {"patient_id": patient_id})
+
+
+def series(published: queries.Publication, patient_id: str) -> pd.DataFrame:
+    """List the series of the patient's studies, and why they were not measured."""
+    return queries.answer(published, "patient_series", {"patient_id": patient_id})
 
 
 def levels(published: queries.Publication, study_instance_uid: str) -> pd.DataFrame:

@@ -204,10 +204,10 @@ def show_dxa(dxa: pd.DataFrame) -> None:
     show_table(dxa, DXA_COLUMNS, "DXA results")
 
 
-def show_without_result(record: rows.PatientRecord) -> None:
+def show_without_result(published: queries.Publication, patient_id: str) -> None:
     """Show the studies that were excluded, failed or not read yet, and the reasons of their series."""
     st.subheader("Studies without BMD_CNN")
-    studies = record.without_result
+    studies = rows.without_result(published, patient_id)
     if studies.empty:
         st.markdown("None: every study of this patient was measured.")
     else:
@@ -216,9 +216,10 @@ def show_without_result(record: rows.PatientRecord) -> None:
             reason=studies["reason"].map(wording.reason, na_action="ignore"),
         )
         show_table(worded, WITHOUT_RESULT_COLUMNS, "Studies without BMD_CNN")
-    if not record.series.empty:
+    looked_at = rows.series(published, patient_id)
+    if not looked_at.empty:
         with st.expander("Series that were looked at"):
-            series = record.series.assign(reason=record.series["reason"].map(wording.reason, na_action="ignore"))
+            series = looked_at.assign(reason=looked_at["reason"].map(wording.reason, na_action="ignore"))
             unsplit = series["acquisition"].isna().all()
             show_table(series.drop(columns=["acquisition"] if unsplit else []), SERIES_COLUMNS, "Series")
 
@@ -265,8 +266,8 @@ if record is None:
     st.stop()
 with study_place:
     result = choose_result(record, named, by_address=by_address)
-looked_at = result["study_instance_uid"] if result is not None else named.study_instance_uid
-access.leave_trail(AccessKind.VIEW, patient_id=named.patient_id, study_instance_uid=looked_at)
+shown_study = result["study_instance_uid"] if result is not None else named.study_instance_uid
+access.leave_trail(AccessKind.VIEW, patient_id=named.patient_id, study_instance_uid=shown_study)
 show_header(record, result)
 if result is None:
     st.info(
@@ -274,7 +275,7 @@ if result is None:
     )
 else:
     show_result(published, record, result)
-show_dxa(record.dxa)
-show_without_result(record)
+show_dxa(rows.dxa(published, named.patient_id))
+show_without_result(published, named.patient_id)
 if result is not None:
     show_provenance(result)
