@@ -115,11 +115,16 @@ def leave_trail(
     in_view[action, detail] = access
 
 
-def turn_to(page: str) -> None:
-    """Forget what was in view when another page comes: who comes back looks again."""
+def turn_to(page: str) -> bool:
+    """Forget what was in view when another page comes: who comes back looks again.
+
+    Returns whether it is the first page of the session.
+    """
+    first = _PAGE not in st.session_state
     if st.session_state.get(_PAGE) != page:
         st.session_state[_PAGE] = page
         st.session_state.pop(_IN_VIEW, None)
+    return first
 
 
 def note_sign_in() -> None:

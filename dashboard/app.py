@@ -37,6 +37,8 @@ PAGES: Final = {
     "drift": ("Drift", None),
     "data": ("Data", None),
 }
+# Whoever arrives with one of these in the address of the start page wants to see a patient.
+NAMES_A_PATIENT: Final = {"patient", "study"}
 
 
 def sign_in() -> None:
@@ -71,14 +73,16 @@ def sign_out() -> None:
 def navigation(visitor: Visitor) -> None:
     """Run the page of the address; one that is not allowed says so instead."""
     allowed = [name for name, (_, needed) in PAGES.items() if needed is None or visitor.may(needed)]
-    pages = [
-        st.Page(f"screens/{name}.py", title=title, url_path=name, default=name == allowed[0])
+    pages = {
+        name: st.Page(f"screens/{name}.py", title=title, url_path=name, default=name == allowed[0])
         if name in allowed
         else st.Page(refused, title=title, url_path=name, visibility="hidden")
         for name, (title, _) in PAGES.items()
-    ]
-    page = st.navigation(pages, position="top")
-    access.turn_to(page.url_path)
+    }
+    page = st.navigation(list(pages.values()), position="top")
+    named = {name: st.query_params[name] for name in NAMES_A_PATIENT & set(st.query_params)}
+    if access.turn_to(page.url_path) and page.url_path == "" and named:
+        st.switch_page(pages["patient"], query_params=named)
     page.run()
 
 

@@ -194,8 +194,6 @@ def offer_files(published: queries.Publication, asked: rows.Asked, row_count: in
         st.caption(f"An Excel workbook has {workbook.MOST_ROWS:,} rows at most: take CSV.")
 
 
-if {"patient", "study"} & set(st.query_params):
-    open_patient({name: st.query_params[name] for name in ("patient", "study") if name in st.query_params})
 open_clicked()
 st.title("Worklist")
 published = queries.publication()

@@ -102,3 +102,20 @@ def test_second_row_is_met_where_it_stands(browser: Browser, dashboard_address: 
     drawn_table(page).click(position=PATIENT_ID_OF_SECOND_ROW)
 
     shown_heading(page, "Patient FLAGGED-2")
+
+
+def test_the_way_back_leads_to_the_list(browser: Browser, dashboard_address: str) -> None:
+    page, _ = open_page(browser, f"{dashboard_address}/?sex=Male")
+    drawn_table(page).click(position=BOX_OF_FIRST_ROW)
+    shown_heading(page, "Patient FLAGGED-2")
+    settled(page)
+
+    page.go_back()
+    shown_heading(page, "Worklist")
+
+
+def test_address_of_the_start_page_may_name_a_patient(browser: Browser, dashboard_address: str) -> None:
+    page, _ = open_page(browser, f"{dashboard_address}/?patient=FLAGGED-2")
+
+    shown_heading(page, "Patient FLAGGED-2")
+    assert "FLAGGED" not in page.url
