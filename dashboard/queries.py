@@ -10,10 +10,12 @@ from typing import Any
 
 import duckdb
 import pandas as pd
+import pyarrow as pa
 import streamlit as st
 
 from screening.errors import UserError
 from screening.labels import NOTICE, SIMULATED_NOTICE
+from screening.store import reviews
 from screening.store.database import DatabaseFolder
 
 DATABASE_VARIABLE = "SCREENING_DATABASE"  # names the folder that `screening sweep` publishes to
@@ -132,6 +134,22 @@ def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
     """Turn rows into plain values, missing as None."""
     present = frame.astype(object).where(frame.notna(), None)
     return [{str(column): value for column, value in row.items()} for row in present.to_dict("records")]
+
+
+def later_decisions(published: Publication) -> pa.Table:
+    """Return the decisions of reviewers that are newer than the publication, with the columns of review_event."""
+    file = database_folder().reviews
+    if not file.exists():
+        with opened(published) as connection:
+            return connection.sql("FROM review_event LIMIT 0").to_arrow_table()
+    state = file.stat()
+    return _decisions_after(published, state.st_mtime_ns, state.st_size)
+
+
+@st.cache_resource(show_spinner=False, max_entries=2)
+def _decisions_after(published: Publication, mtime_ns: int, size: int) -> pa.Table:
+    """Read the file of decisions once as long as it stays as it is: whoever writes it changes its time."""
+    return reviews.events(database_folder(), after=headline(published).last_event_id)
 
 
 def labels(published: Publication) -> list[str]:

@@ -8,7 +8,6 @@ from typing import Any
 import pandas as pd
 
 from dashboard import queries
-from screening.store import reviews
 from screening.store.reviews import ReviewAction
 
 
@@ -69,8 +68,9 @@ def patient_record(published: queries.Publication, patient_id: str) -> PatientRe
     found = queries.records(queries.answer(published, "patient", asked))
     if not found:
         return None
-    decisions = reviews.events(queries.database_folder(), patient_id=patient_id)
     with queries.opened(published) as connection:
+        connection.register("later_event", queries.later_decisions(published))
+        decisions = connection.sql(queries.question("patient_decisions"), params=asked).to_arrow_table()
         connection.register("patient_event", decisions)
         standing = connection.execute(queries.question("patient_standing"), asked).df()
     return PatientRecord(

@@ -9,7 +9,6 @@ import pyarrow as pa
 import streamlit as st
 
 from dashboard import queries
-from screening.store import reviews
 
 PAGE_ROWS: Final = 250
 
@@ -97,10 +96,9 @@ def found(published: queries.Publication, asked: Asked) -> Iterator[Found]:
 @contextmanager
 def _list_now(published: queries.Publication, band: str) -> Iterator[queries.Connection]:
     """Open the publication with the view worklist_now: its list and the decisions made since."""
-    later = reviews.events(queries.database_folder(), after=queries.headline(published).last_event_id)
     with queries.opened(published) as connection:
         connection.register("published_list", _published_list(published, band))
-        connection.register("later_event", later)
+        connection.register("later_event", queries.later_decisions(published))
         connection.execute(queries.question("worklist_now"))
         yield connection
 

@@ -98,17 +98,14 @@ def add_event(place: DatabaseFolder, review: Review, *, seen_event_id: int | Non
     return int(event_id)
 
 
-def events(place: DatabaseFolder, *, after: int = 0, patient_id: str | None = None, wait_s: float = WAIT_S) -> pa.Table:
+def events(place: DatabaseFolder, *, after: int = 0, wait_s: float = WAIT_S) -> pa.Table:
     """Return the decisions numbered above `after`, in their order, with the columns of table review_event.
-
-    Those about one patient where `patient_id` names one, else all.
 
     Raises:
         UserError: the file is held by another program.
     """
     with _opened(place, wait_s) as connection:
-        asked = {"after": after, "patient_id": patient_id}
-        return connection.sql(sql("queries/reviews_asked_for"), params=asked).to_arrow_table()
+        return connection.sql(sql("queries/reviews_after"), params={"after": after}).to_arrow_table()
 
 
 def fold_reviews(connection: duckdb.DuckDBPyConnection, place: DatabaseFolder) -> int:
