@@ -41,7 +41,7 @@ def researcher(monkeypatch: pytest.MonkeyPatch) -> None:
 def details(place: DatabaseFolder) -> list[str]:
     """Return what this page entered into the audit trail; on the way to it the start page enters its own."""
     trail = entries(place, 100)
-    return list(trail.loc[trail["detail"].str.startswith("sweeps"), "detail"])
+    return list(trail.loc[trail["detail"].str.contains("sweep"), "detail"])
 
 
 def run_as_start_page(**address: str) -> AppTest:
@@ -121,7 +121,7 @@ def test_failures_come_with_the_command_that_tells_more(place: DatabaseFolder) -
     assert list(failures["reason"]) == ["MemoryError"]
     assert at.code[0].value == f"screening explain {nights.NEWLY_FAILED[0]} --database {place.folder}"
     assert list(at.dataframe[1].value["reason"]) == ["Contrast-enhanced"]
-    assert details(place) == ["sweeps: failures"]
+    assert details(place) == ["failures of sweep 7"]
 
 
 def test_failures_that_were_read_again_are_said_to_be_missing(place: DatabaseFolder) -> None:
@@ -154,7 +154,7 @@ def test_changes_are_listed_with_their_reasons(place: DatabaseFolder) -> None:
     ]
     assert list(failed["accession_number"]) == ["A-5.905"]
     assert list(recovered["status"]) == ["Excluded"]
-    assert details(place) == ["sweeps: changes"]
+    assert details(place) == ["sweeps: changes since the night before"]
 
 
 def test_changes_name_no_patient_to_who_may_not_see_them(place: DatabaseFolder, researcher: None) -> None:
