@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -25,6 +26,7 @@ import published_example  # noqa: E402
 from visits import PROXY_SECRET  # noqa: E402
 
 START_S = 60
+STOP_S = 60
 CHROMIUM_ARGUMENTS = [
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
     "--disable-component-update", "--disable-sync",
@@ -65,7 +67,7 @@ def served_behind_proxy(database: Path, roles: dict[str, list[str]], folder: Pat
 def served(database: Path, settings: DashboardSettings, log: Path) -> Iterator[str]:
     """Serve a database as `screening dashboard` does; yield the address."""
     with log.open("wb") as output:
-        environment = os.environ | environment_of(database, settings)
+        environment = os.environ | environment_of(database, settings) | {"PYTHONFAULTHANDLER": "1"}
         command = streamlit_command(settings)
         server = subprocess.Popen(command, env=environment, cwd=log.parent, stdout=output, stderr=output)
         address = f"http://127.0.0.1:{settings.port}"
@@ -74,7 +76,17 @@ def served(database: Path, settings: DashboardSettings, log: Path) -> Iterator[s
             yield address
         finally:
             server.terminate()
-            server.wait(timeout=20)
+            assert_ends(server, log)
+
+
+def assert_ends(server: subprocess.Popen[bytes], log: Path) -> None:
+    """Fail with the stacks of all threads if a server that was asked to stop does not."""
+    try:
+        server.wait(timeout=STOP_S)
+    except subprocess.TimeoutExpired:
+        server.send_signal(signal.SIGABRT)
+        server.wait()
+        pytest.fail(f"the server did not stop within {STOP_S} s:\n{log.read_text(errors='replace')}")
 
 
 def free_port() -> int:
