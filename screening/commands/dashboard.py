@@ -60,6 +60,7 @@ def streamlit_command(settings: DashboardSettings) -> list[str]:
         "client.toolbarMode": "viewer",
         "client.disableDataExport": "true",  # downloads are the pages' own: labelled, and in the audit trail
         "browser.gatherUsageStats": "false",
+        "runner.postScriptGC": "false",  # would hold up every other visitor for 0.1 s or more after each page
         "theme.base": str(pages.joinpath(_THEME)),
         "server.trustedUserHeaders": json.dumps(_trusted_headers(settings)),
     }
