@@ -98,24 +98,28 @@ def timed(page: Page, start: Callable[[], object], painted: Callable[[Page], Non
 
 
 def worklist_painted(page: Page) -> None:
-    wait_for(page, heading("Worklist"), TABLE)
+    wait_for(page, heading("Worklist"), TABLE, SETTLED)
 
 
 def patient_painted(page: Page) -> None:
-    wait_for(page, heading("Where the numbers come from"), PICTURE, CHART)
+    wait_for(page, heading("Where the numbers come from"), PICTURE, CHART, SETTLED)
 
 
 def validation_painted(page: Page) -> None:
-    wait_for(page, heading("Validation"), CHART)
+    wait_for(page, heading("Validation"), CHART, SETTLED)
 
 
 def heading(text: str) -> str:
     return f"[...document.querySelectorAll('h1, h2, h3')].some(one => one.textContent === {json.dumps(text)})"
 
 
+def settled(page: Page) -> None:
+    wait_for(page, SETTLED)
+
+
 def wait_for(page: Page, *drawn: str) -> None:
-    """Ask each frame that the browser draws, for Playwright's own assertions ask once a second in the end."""
-    page.wait_for_function(" && ".join([*drawn, SETTLED]), polling="raf", timeout=WAIT_MS)
+    """Wait until all hold, asked at each frame that the browser draws: Playwright's assertions ask once a second."""
+    page.wait_for_function(" && ".join(drawn), polling="raf", timeout=WAIT_MS)
 
 
 def report(rounds: list[dict[str, float]], peak_mb: float) -> int:
