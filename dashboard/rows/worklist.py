@@ -25,6 +25,14 @@ class Asked:
     months_since_ct: tuple[int, int] = (-1200, 2400)
     search: str = ""
 
+    def __str__(self) -> str:
+        """Say it in a line, as the audit trail keeps it."""
+        lists = (("states", self.states), ("sexes", self.sexes), ("sites", self.sites))
+        chosen = [f"{name} {', '.join(values)}" for name, values in lists if values]
+        ages, months = ("{} to {}".format(*span) for span in (self.ages_years, self.months_since_ct))
+        search = [f"patient ID with {self.search}"] if self.search else []
+        return "; ".join([self.band, *chosen, f"ages {ages} years", f"CT {months} months ago", *search])
+
 
 @dataclass(frozen=True, slots=True)
 class Found:

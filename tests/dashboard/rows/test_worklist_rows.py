@@ -126,3 +126,12 @@ def test_next_one_of_somebody_already_decided_about_is_the_same(folder: Path, pu
 
 def test_next_one_of_somebody_off_the_list_is_the_first(published: queries.Publication) -> None:
     assert next_open(published, "HIGH") == example.FIRST.study_instance_uid
+
+
+def test_what_was_asked_is_said_in_words() -> None:
+    asked = Asked("likely", ("open", "reopened"), ("F",), (), (50, 89), (0, 26), "P1")
+
+    assert (
+        str(asked)
+        == "likely; states open, reopened; sexes F; ages 50 to 89 years; CT 0 to 26 months ago; patient ID with P1"
+    )
