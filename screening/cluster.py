@@ -23,6 +23,14 @@ _ALLOWED_FAILURES: Final = 2
 _TRIES: Final = 3  # to start workers, and to prepare them
 # A worker keeps nothing between studies, so there is nothing to write to disk, and pausing it would free nothing.
 _WORKER_CONFIG: Final = {f"distributed.worker.memory.{measure}": False for measure in ("target", "spill", "pause")}
+# For its developers, Dask keeps its last thousand messages with all that they carry and an hour of its measurements,
+# which makes a process grow all night, and looks a hundred times a second at what a worker does.
+_KEEP_LITTLE: Final = {
+    "distributed.admin.low-level-log-length": 10,
+    "distributed.admin.system-monitor.log-length": 10,
+    "distributed.admin.tick.interval": "500ms",
+    "distributed.worker.profile.enabled": False,
+}
 
 
 @contextmanager
@@ -74,6 +82,7 @@ def _hire(cluster: LocalCluster, settings: SweepSettings, wanted: int) -> None:
 
 @contextmanager
 def _remote(address: str, secured: Security | None) -> Iterator[Client]:
+    dask.config.set(_KEEP_LITTLE)
     try:
         client = Client(address, security=secured, timeout=f"{_CONNECT_S}s")
     except (OSError, ValueError, TypeError) as error:
@@ -132,6 +141,7 @@ def local_cluster(workers: int | None, memory_limit: int | None = None) -> Local
     # Read whenever a worker is lost, so it stays set: after 15 s, the default, a nanny that is still starting the next
     # process (on a busy machine loading the network takes longer) is closed, and the worker never comes back.
     dask.config.set({"distributed.deploy.lost-worker-timeout": "1 day"})
+    dask.config.set(_KEEP_LITTLE)  # read whenever a connection is made
     for _ in range(_TRIES):
         with dask.config.set(scheduler), _without_interrupts(), suppress(RuntimeError):
             return LocalCluster(
@@ -142,7 +152,7 @@ def local_cluster(workers: int | None, memory_limit: int | None = None) -> Local
                 dashboard_address="127.0.0.1:0",  # any free port: several sweeps may run on one machine
                 memory_limit=memory_limit or 0,
                 silence_logs=logging.CRITICAL,
-                config=_WORKER_CONFIG,
+                config=_WORKER_CONFIG | _KEEP_LITTLE,
             )
     raise UserError("Workers die as soon as they start: look at the machine's memory and its log, then sweep again.")
 

@@ -67,8 +67,10 @@ def stream(
         yield from _here(function, items, stopping)
         return
     flight: _Flight[Item] = _Flight(workers, function, items)
-    while flight.start(stopping):
+    running = flight.start(stopping)
+    while running:
         ended = list(flight.ended(deadline_s))
+        running = flight.start(stopping)  # no worker waits while the caller stores what ended
         if ended:
             yield ended
 

@@ -4,13 +4,17 @@ import os
 import signal
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
+import psutil
 import pytest
 from distributed import Client
 
 from screening.cluster import local_cluster
 from screening.errors import UserError
 from screening.streaming import Done, Here, Workers, stream
+
+TEXT_BYTES = 200_000
 
 
 @pytest.fixture(scope="module")
@@ -38,6 +42,15 @@ def hang_if_slow(text: str) -> bytes:
 def take_a_second(text: str) -> bytes:
     time.sleep(1)
     return echo(text)
+
+
+def touch(name: str) -> bytes:
+    Path(name).touch()
+    return b""
+
+
+def length(text: str) -> bytes:
+    return b"%d" % len(text)
 
 
 def fail(text: str) -> bytes:
@@ -101,6 +114,28 @@ def test_a_wish_to_stop_is_heard_without_a_cluster() -> None:
     for wave in stream(Here(), echo, tasks(*"abc"), deadline_s=60, stopping=lambda: bool(done)):
         done.extend(ended.item for ended in wave)
     assert done == ["a"]
+
+
+def test_what_has_passed_is_not_kept(client: Client) -> None:
+    def passed_mib(count: int) -> float:
+        texts = ("x" * TEXT_BYTES for _ in range(count))
+        for wave in stream(Workers(client), length, ((text, (text,)) for text in texts), deadline_s=60):
+            assert {done.result for done in wave} == {b"%d" % TEXT_BYTES}
+        return psutil.Process().memory_info().rss / 2**20
+
+    before = passed_mib(50)
+    assert passed_mib(300) - before < 0.25 * 300 * TEXT_BYTES / 2**20
+
+
+def test_the_next_task_begins_before_the_last_one_is_stored(client: Client, tmp_path: Path) -> None:
+    names = [str(tmp_path / text) for text in "abcdefgh"]
+    handed_out = 0
+    for wave in stream(Workers(client), touch, tasks(*names), deadline_s=60):
+        handed_out += len(wave)
+        deadline = time.monotonic() + 10
+        while len(list(tmp_path.iterdir())) < min(handed_out + 2, len(names)):
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
 
 
 def test_more_workers_are_asked_for_while_tasks_wait(client: Client) -> None:
