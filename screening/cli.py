@@ -50,10 +50,11 @@ def show_config(
     config: ConfigOption = None,
     show: Annotated[bool, typer.Option("--show", help="Print the settings in force.")] = True,
 ) -> None:
-    """Check screening.toml and print the settings in force, defaults included."""
+    """Check screening.toml and the files it names, and print the settings in force, defaults included."""
     settings = Settings.load(config)
     if show:
         console.print_json(settings.model_dump_json())
+    settings.require_files()
 
 
 def main() -> None:

@@ -1,5 +1,6 @@
 """`screening.toml` -> Settings: every limit a site may change, with its default, in one place."""
 
+import os
 import tomllib
 from collections.abc import Mapping
 from datetime import date
@@ -202,6 +203,22 @@ class Settings(_Section):
             raise UserError(f"Cannot read the configuration file {path}: {error.strerror}.") from error
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
             raise UserError(f"{path} is not valid TOML: {error}.") from error
+
+    def require_files(self) -> None:
+        """Look whether the files that settings name can be read here, before a night needs them.
+
+        Raises:
+            UserError: some cannot; names their settings.
+        """
+        named = {
+            f"{section}.{name}": path
+            for section, values in self
+            for name, path in values
+            if isinstance(path, Path) and not (path.is_file() and os.access(path, os.R_OK))
+        }
+        if named:
+            listed = ", ".join(f"{setting} = {path}" for setting, path in named.items())
+            raise UserError(f"No file that can be read stands behind {listed}: correct the path or the file's mode.")
 
     @classmethod
     def _validated(cls, values: Mapping[str, Any], source: str) -> Self:

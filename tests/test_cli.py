@@ -48,6 +48,17 @@ def test_a_wrong_setting_is_named(tmp_path: Path, content: str, message: str) ->
     assert message in ended.stderr
 
 
+def test_a_file_that_a_setting_names_in_vain_is_told_before_the_night(tmp_path: Path) -> None:
+    config, there = tmp_path / "screening.toml", tmp_path / "ca.pem"
+    there.touch()
+    config.write_text(f'[sweep]\ntls_ca_file = "{there}"\n[records]\ncrosswalk = "{tmp_path / "none.csv"}"\n')
+    ended = screening("config", "--config", config)
+    assert ended.returncode == 1
+    assert f"records.crosswalk = {tmp_path / 'none.csv'}:" in ended.stderr
+    assert "tls_ca_file" not in ended.stderr
+    assert json.loads(ended.stdout)["records"]["crosswalk"] == str(tmp_path / "none.csv")
+
+
 @pytest.mark.parametrize(
     ("option", "value", "message"),
     [
