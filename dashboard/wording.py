@@ -156,6 +156,7 @@ BUCKETS = {
     "unreadable": "Cannot be read",
     "settling": "Its study is still arriving",
     "not_read": "Not read: stopped before",
+    "read_before": "To be read again: the earlier result stands until then",
     "present": "In the index",
     "measured": "Measured",
     "excluded": "Excluded",

@@ -156,7 +156,8 @@ def test_what_did_not_change_is_read_again_on_request_alone(archive: Path, place
 
 def test_a_request_to_read_again_outlives_the_night(archive: Path, place: DatabaseFolder) -> None:
     sweep(archive, place)
-    sweep(archive, place, recompute=True, until=datetime.now())
+    stopped = sweep(archive, place, recompute=True, until=datetime.now())
+    assert stopped.books.series.buckets == {("pending", "read_before"): STUDIES}
     assert query(place, "SELECT count(*) FROM outcome WHERE status = 'excluded'") == [(STUDIES,)]
     assert sweep(archive, place).study_read_count == STUDIES
 

@@ -67,7 +67,7 @@ COMMENT ON COLUMN sweep_ledger.sweep_id IS 'The sweep.';
 COMMENT ON COLUMN sweep_ledger.unit IS 'file or series.';
 COMMENT ON COLUMN sweep_ledger.side IS 'found: counted in the archives and the index. accounted: what became of it.';
 COMMENT ON COLUMN sweep_ledger.bucket IS 'File, found: looked_at (tonight, or in a folder that has not changed), not_looked_at (known from before: other archives, closed folders). File, accounted: indexed, duplicate (says the same as an indexed one), not_dicom, unreadable, settling (its study is still arriving), not_read (the sweep was stopped before). Series, found: present. Series, accounted: measured, excluded, failed, pending.';
-COMMENT ON COLUMN sweep_ledger.reason IS 'unreadable: screening.archive.header.FileProblem. excluded: screening.errors.Exclusion. failed: the module in which it broke. pending: not_read or settling. Else empty.';
+COMMENT ON COLUMN sweep_ledger.reason IS 'unreadable: screening.archive.header.FileProblem. excluded: screening.errors.Exclusion. failed: the module in which it broke. pending: not_read, read_before (it is to be read again; its earlier result stands until then) or settling. Else empty.';
 COMMENT ON COLUMN sweep_ledger.item_count IS 'Files or series, count.';
 
 CREATE TABLE IF NOT EXISTS publication (
