@@ -20,6 +20,7 @@ class Stopping:
     def __init__(self, until: datetime | None) -> None:
         self._until = until
         self._asked_at: float | None = None
+        self._struck = False
 
     @property
     def asked(self) -> bool:
@@ -27,8 +28,9 @@ class Stopping:
         return self._asked_at is not None
 
     def __call__(self) -> bool:
-        """Tell whether it is time."""
-        return self.asked or (self._until is not None and time.time() >= self._until.timestamp())
+        """Tell whether it is time; once it was, it stays so, though the clock be set back."""
+        self._struck |= self._until is not None and time.time() >= self._until.timestamp()
+        return self.asked or self._struck
 
     def ask(self, number: int, frame: FrameType | None) -> None:
         """Take the first signal for a wish to stop; another one, a second or more later, ends the program at once."""

@@ -8,6 +8,7 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final, Generic, TypeVar
 
@@ -21,6 +22,8 @@ Task = tuple[Item, tuple[Any, ...]]  # what the task is about, and the arguments
 
 WORKER_WAIT_S: Final = 300.0  # a worker that loads the network on a busy machine takes a minute or two
 _LOOK_EVERY_S: Final = 1.0
+_OVERDUE: Final = "DeadlineExceeded"
+_SCHEDULER_GONE: Final = "The Dask scheduler is gone: start it, then sweep again; what was read is kept."
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,12 +70,13 @@ def stream(
         yield from _here(function, items, stopping)
         return
     flight: _Flight[Item] = _Flight(workers, function, items)
-    running = flight.start(stopping)
-    while running:
+    while flight.start(stopping):
         ended = list(flight.ended(deadline_s))
-        running = flight.start(stopping)  # no worker waits while the caller stores what ended
-        if ended:
-            yield ended
+        try:
+            flight.fill(stopping)  # no worker waits while the caller stores what ended
+        finally:
+            if ended:
+                yield ended
 
 
 def _here(
@@ -96,18 +100,23 @@ class _Flight(Generic[Item]):
         self._staffed_at = time.monotonic()
 
     def start(self, stopping: Callable[[], bool]) -> bool:
-        """Start a task on every thread that is free; tell whether any task is running."""
+        """Start tasks, wait for a worker where there is none; tell whether any task is running."""
         if not self._running and not stopping() and self._next() is not None:
             self._wait_for_worker()
+        self.fill(stopping)
+        return bool(self._running) or (not stopping() and self._next() is not None)
+
+    def fill(self, stopping: Callable[[], bool]) -> None:
+        """Start a task on every thread that is free."""
         threads = self._threads()
         while len(self._running) < threads and not stopping() and (task := self._next()) is not None:
             self._waiting = None
             item, arguments = task
-            future = self._client.submit(self._function, *arguments, pure=False)
+            with _scheduler_there():
+                future = self._client.submit(self._function, *arguments, pure=False)
             self._running[future] = (item, time.monotonic())
         if self._running and not stopping() and self._next() is not None:
             self._workers.hire(2 * threads)
-        return bool(self._running) or (not stopping() and self._next() is not None)
 
     def _next(self) -> Task[Item] | None:
         if self._waiting is None:
@@ -120,7 +129,8 @@ class _Flight(Generic[Item]):
 
     def _threads(self) -> int:
         """Count the threads of all workers, in a cluster that has not been without any for too long."""
-        threads: int = sum(self._client.nthreads().values())
+        with _scheduler_there():
+            threads: int = sum(self._client.nthreads().values())
         now = time.monotonic()
         if threads:
             self._staffed_at = now
@@ -132,25 +142,34 @@ class _Flight(Generic[Item]):
 
     def ended(self, deadline_s: float) -> Iterator[Done[Item]]:
         """Wait a little for tasks to end; give up those that take too long."""
-        try:
-            finished = wait(list(self._running), timeout=_LOOK_EVERY_S, return_when="FIRST_COMPLETED").done
-        except TimeoutError:
-            finished = set()
-        for future in finished:
+        for future in self._finished():
             item, _ = self._running.pop(future)
-            yield self._result(item, future)
+            yield self._result(item, future, deadline_s)
         for future in self._overdue(deadline_s):
             item, _ = self._running.pop(future)
             self._give_up(future)
-            yield Done(item, None, "DeadlineExceeded")
+            yield Done(item, None, _OVERDUE)
 
-    def _result(self, item: Item, future: Future[Any]) -> Done[Item]:
+    def _finished(self) -> set[Future[Any]]:
+        with _scheduler_there():
+            try:
+                done: set[Future[Any]] = wait(
+                    list(self._running), timeout=_LOOK_EVERY_S, return_when="FIRST_COMPLETED"
+                ).done
+            except TimeoutError:
+                return set()
+        return done
+
+    def _result(self, item: Item, future: Future[Any], deadline_s: float) -> Done[Item]:
         try:
-            return Done(item, future.result(), None)
+            return Done(item, future.result(timeout=deadline_s), None)
         except KilledWorker:
             return Done(item, None, KilledWorker.__name__)
+        except TimeoutError:  # its worker died with the result, and now it runs anew
+            self._give_up(future)
+            return Done(item, None, _OVERDUE)
         except CancelledError as error:
-            raise UserError("The Dask scheduler is gone: start it, then sweep again; what was read is kept.") from error
+            raise UserError(_SCHEDULER_GONE) from error
 
     def _overdue(self, deadline_s: float) -> list[Future[Any]]:
         now = time.monotonic()
@@ -158,10 +177,24 @@ class _Flight(Generic[Item]):
 
     def _give_up(self, future: Future[Any]) -> None:
         """Cancel a task and end the process it occupies: a cancelled task would go on. Its nanny starts anew."""
-        busy = [address for address, keys in self._client.processing().items() if future.key in keys]
-        future.cancel()
-        if busy:
-            self._client.run(_kill_worker, workers=busy, nanny=True, on_error="return")
+        with _scheduler_there():
+            busy = [address for address, keys in self._client.processing().items() if future.key in keys]
+            future.cancel()
+            if busy:
+                self._client.run(_kill_worker, workers=busy, nanny=True, on_error="return")
+
+
+@contextmanager
+def _scheduler_there() -> Iterator[None]:
+    """Say in one line that the scheduler is gone, where Dask says it in several ways.
+
+    Raises:
+        UserError: it is.
+    """
+    try:
+        yield
+    except (CancelledError, OSError) as error:
+        raise UserError(_SCHEDULER_GONE) from error
 
 
 def _kill_worker(dask_worker: Nanny) -> None:

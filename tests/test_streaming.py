@@ -6,9 +6,10 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import dask
 import psutil
 import pytest
-from distributed import Client
+from distributed import Client, LocalCluster
 
 from screening.cluster import local_cluster
 from screening.errors import UserError
@@ -128,6 +129,7 @@ def test_what_has_passed_is_not_kept(client: Client) -> None:
 
 
 def test_the_next_task_begins_before_the_last_one_is_stored(client: Client, tmp_path: Path) -> None:
+    client.wait_for_workers(2, timeout=120)
     names = [str(tmp_path / text) for text in "abcdefgh"]
     handed_out = 0
     for wave in stream(Workers(client), touch, tasks(*names), deadline_s=60):
@@ -136,6 +138,33 @@ def test_the_next_task_begins_before_the_last_one_is_stored(client: Client, tmp_
         while len(list(tmp_path.iterdir())) < min(handed_out + 2, len(names)):
             assert time.monotonic() < deadline
             time.sleep(0.01)
+
+
+def test_what_ended_is_handed_out_before_an_error_in_starting_the_next(client: Client) -> None:
+    client.wait_for_workers(2, timeout=120)
+
+    def broken() -> Iterator[tuple[str, tuple[str]]]:
+        yield from tasks("a", "b", "c")
+        raise LookupError
+
+    handed_out: list[str] = []
+    with pytest.raises(LookupError):
+        for wave in stream(Workers(client), echo, broken(), deadline_s=60):
+            handed_out += [done.item for done in wave]
+    assert handed_out
+
+
+def test_a_scheduler_that_goes_is_an_expected_error() -> None:
+    with (
+        dask.config.set({"distributed.comm.timeouts.connect": "2s"}),
+        LocalCluster(n_workers=1, processes=False, dashboard_address="127.0.0.1:0") as cluster,
+        Client(cluster.scheduler_address) as lone,
+    ):
+        ended = stream(Workers(lone), take_a_second, tasks(*"abcdefgh"), deadline_s=60)
+        assert next(ended)
+        cluster.close()
+        with pytest.raises(UserError, match="scheduler is gone"):
+            list(ended)
 
 
 def test_more_workers_are_asked_for_while_tasks_wait(client: Client) -> None:
