@@ -8,7 +8,7 @@ import pickle
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -163,7 +163,8 @@ class _Update:
         self._count["moved"] += add_headers(self._connection, self._batches, self._finished)
         for series in (series for batch in self._batches for series in batch.series):
             key = (series.study_instance_uid, series.series_instance_uid)
-            self._gained[key] += series.instance_count + series.copy_count
+            if key in self._lost:
+                self._gained[key] += series.instance_count + series.copy_count
         self._batches, self._finished, self._stored_at = [], [], time.monotonic()
         self._let_memory_go()
 
@@ -173,6 +174,8 @@ class _Update:
         for look in looks:
             if self._stopping():
                 break
+            if self._finished:  # thousands, where many folders were touched and no file changed
+                self._store_now_and_then()
             listing = self._differing(look)
             if listing is None:
                 continue
@@ -192,16 +195,30 @@ class _Update:
             self._count["found"] += self._unvisited.pop(look.path).file_count
             return None
         if not look.reachable:
-            write_unreachable(self._connection, look.path, known)
-            self._closed.append(look.path)
-            self._count["found"] += 1
+            self._close(look.path)
             return None
+        look = self._without_closed_folders(look)
         if known is None or known.digest != look.digest:
             return look
         self._visit(look)
         if known.mtime_ns != look.mtime_ns:
             self._finished.append(look)
         return None
+
+    def _without_closed_folders(self, listing: Listing) -> Listing:
+        """Take a known folder that is listed as a file, for nobody can look at it tonight, for what it is."""
+        unreachable = {str(found_file(listing.path, file).path): file for file in listing.unreachable_files}
+        closed = {path: file for path, file in unreachable.items() if path in self._known}
+        if not closed:
+            return listing
+        for path in closed.keys() - set(self._closed):
+            self._close(path)
+        return replace(listing, files=tuple(file for file in listing.files if file not in closed.values()))
+
+    def _close(self, path: str) -> None:
+        write_unreachable(self._connection, path, self._known.get(path))
+        self._closed.append(path)
+        self._count["found"] += 1
 
     def _visit(self, listing: Listing) -> None:
         self._unvisited.pop(listing.path, None)

@@ -12,11 +12,19 @@ import pytest
 from dicom_files import ct_slice, write
 from distributed import Client, LocalCluster
 
+from screening.archive.folder import Listing
 from screening.archive.index import Instance, unpack
 from screening.config import Settings, SweepSettings
 from screening.indexing import IndexedArchives, update_index
 from screening.store.database import create_schema
-from screening.store.file_index import NOTHING_SETTLES, Settling, forget_files, pending_studies
+from screening.store.file_index import (
+    NOTHING_SETTLES,
+    HeaderBatch,
+    Settling,
+    add_headers,
+    forget_files,
+    pending_studies,
+)
 from screening.store.ledger import FileLedger, ledger
 from screening.streaming import Workers
 
@@ -282,6 +290,69 @@ def test_a_link_to_nowhere_is_looked_at_until_it_leads_somewhere(
     assert (first.read_count, second.read_count, third.read_count) == (18, 0, 1)
     assert books(connection, third).indexed == 16
     assert books(connection, third).adds_up
+
+
+@pytest.mark.parametrize("parent_changes", [False, True])
+def test_a_linked_folder_that_cannot_be_looked_at_tonight_keeps_its_files(
+    night: Night, archive: Path, connection: duckdb.DuckDBPyConnection, tmp_path: Path, parent_changes: bool
+) -> None:
+    """As the owner of the process meets it behind a link into a share that is closed to it for a night."""
+    share = tmp_path / "share"
+    (archive / "series1").rename(share)
+    (archive / "linked").symlink_to(share)
+    first = night(make_old(archive), full=True)
+    share.rename(tmp_path / "away")
+    share.symlink_to(share)  # neither a file nor a folder for whoever asks
+    closed_nights = []
+    for number, full in enumerate((True, False, True, False)):
+        if parent_changes:
+            (archive / f"new{number}").touch()
+        closed_nights.append((night(archive, full=full), books(connection, night(archive))))
+    share.unlink()
+    (tmp_path / "away").rename(share)
+    opened = night(archive, full=True)
+
+    assert [(seen.vanished_count, held.indexed, held.adds_up) for seen, held in closed_nights] == [(0, 15, True)] * 4
+    assert (opened.found_count, opened.vanished_count) == (first.found_count + 4 * parent_changes, 0)
+    assert books(connection, opened).adds_up
+    assert books(connection, night(archive)).adds_up
+
+
+def test_a_copy_does_not_replace_a_file_that_cannot_be_looked_at_tonight(
+    night: Night, archive: Path, connection: duckdb.DuckDBPyConnection, tmp_path: Path
+) -> None:
+    share = tmp_path / "share"
+    (archive / "series1").rename(share)
+    (archive / "linked").symlink_to(share)
+    night(make_old(archive), full=True)
+    shutil.copytree(share, archive / "copy")
+    share.rename(tmp_path / "away")
+    share.symlink_to(share)
+
+    closed = night(archive, full=True)
+
+    assert (closed.moved_count, closed.vanished_count) == (0, 0)
+    assert (books(connection, closed).indexed, books(connection, closed).duplicate) == (15, 5)
+    assert books(connection, closed).adds_up
+
+
+def test_touched_folders_are_entered_as_they_come(night: Night, archive: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An archive of which every folder was touched, as by a restore, is never held whole."""
+    night(archive)
+    for folder in archive.iterdir():
+        os.utime(folder, ns=(time.time_ns() - 2 * DAY_NS,) * 2)
+    entered: list[int] = []
+
+    def noting(connection: duckdb.DuckDBPyConnection, batches: list[HeaderBatch], finished: list[Listing]) -> int:
+        entered.append(len(finished))
+        return add_headers(connection, batches, finished)
+
+    monkeypatch.setattr("screening.indexing.add_headers", noting)
+    monkeypatch.setattr("screening.indexing._COMMIT_EVERY_S", -1.0)
+
+    assert night(archive).read_count == 0
+    assert sum(entered) >= 3
+    assert max(entered) == 1
 
 
 def test_an_index_of_an_earlier_version_is_taken_over(

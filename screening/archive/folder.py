@@ -55,6 +55,11 @@ class Listing:
         return tuple(_join(self.path, name) for name in self.folders)
 
     @property
+    def unreachable_files(self) -> tuple[File, ...]:
+        """What could not be looked at, so that it may be a folder."""
+        return tuple(file for file in self.files if file[1] == UNREACHABLE_BYTES)
+
+    @property
     def digest(self) -> bytes:
         """Digest name, size and time of every file."""
         return hashlib.blake2b(repr(self.files).encode(), digest_size=16).digest()

@@ -165,12 +165,23 @@ def _still_there(
     there: dict[Path, Instance] = {}
     left: dict[str, int] = {}
     for instance in known:
-        if instance.sop_instance_uid in returned and instance.path not in new and not instance.path.exists():
+        if instance.sop_instance_uid in returned and instance.path not in new and _is_gone(instance.path):
             folder = str(instance.path.parent)
             left[folder] = left.get(folder, 0) + 1
         else:
             there[instance.path] = instance
     return there, left
+
+
+def _is_gone(path: Path) -> bool:
+    """Tell whether a file is known not to be there: one that cannot be looked at tonight may be."""
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except OSError:
+        return False
+    return False
 
 
 def _indexed(connection: duckdb.DuckDBPyConnection, keys: Sequence[SeriesKey]) -> dict[SeriesKey, bytes]:
