@@ -162,6 +162,17 @@ def test_a_request_to_read_again_outlives_the_night(archive: Path, place: Databa
     assert sweep(archive, place).study_read_count == STUDIES
 
 
+def test_only_a_result_that_there_is_stands_until_a_series_is_read_again(archive: Path, place: DatabaseFolder) -> None:
+    """One study failed, and one series was not known when its study was read."""
+    sweep(archive, place)
+    change(place, "UPDATE outcome SET status = 'failed', stage = 'test' WHERE study_instance_uid = '2.25.7700'")
+    change(place, "DELETE FROM series WHERE study_instance_uid = '2.25.7701'")
+
+    stopped = sweep(archive, place, recompute=True, until=datetime.now())
+
+    assert stopped.books.series.buckets == {("pending", "read_before"): STUDIES - 2, ("pending", "not_read"): 2}
+
+
 def test_the_books_of_a_night_are_stored_and_add_up(archive: Path, place: DatabaseFolder) -> None:
     (archive / "notes.txt").write_text("no DICOM " * 40)
     (archive / "empty").touch()

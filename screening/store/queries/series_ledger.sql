@@ -1,7 +1,7 @@
 -- In which bucket the series that are present are; every one is in exactly one.
 -- A series of which nothing is known though its study was read is in none: its bucket is NULL, and the books do not add up.
 -- Table `waiting`: studies without a result for what they are now, with the reason.
--- What is to be read again, for it has changed or was asked for, was read before: its earlier result stands until then.
+-- A series that is to be read again, for its study changed or it was asked for, was read before: that result stands until then.
 -- Parameters: $checkpoint, SHA-256; $reasons, those of an exclusion in the order of the stages.
 WITH decided AS (
     SELECT
@@ -22,7 +22,14 @@ placed AS (
             WHEN decided.reason IS NOT NULL THEN 'excluded'
         END AS bucket,
         CASE bucket
-            WHEN 'pending' THEN if(waiting.reason = 'not_read' AND outcome.status IS NOT NULL, 'read_before', waiting.reason)
+            WHEN 'pending' THEN
+                if(
+                    waiting.reason = 'not_read'
+                    AND outcome.status IN ('measured', 'excluded')
+                    AND decided.series_instance_uid IS NOT NULL,
+                    'read_before',
+                    waiting.reason
+                )
             WHEN 'failed' THEN outcome.stage
             WHEN 'excluded' THEN decided.reason
             ELSE ''
