@@ -17,6 +17,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import duckdb
 import numpy as np
 import psutil
 import pydicom
@@ -29,6 +30,7 @@ from scale.killed import workers_of  # noqa: E402
 
 from screening.simulation.archive_writer import write_archive  # noqa: E402
 from screening.simulation.series_writer import deterministic_uid  # noqa: E402
+from screening.store.database import DatabaseFolder  # noqa: E402
 
 PATTERNS = 4
 WARM_UP_SHARE = 0.25  # of the time in which studies are read: every kind of study was met, every buffer filled
@@ -49,16 +51,20 @@ def main() -> int:
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
         folder = arguments.folder or Path(temporary)
+        place = DatabaseFolder(folder / "database")
+        if place.working.exists():
+            raise SystemExit(f"{place.folder} holds results already: remove it, for what was read is not read again")
         archive = write_copies(folder, arguments.studies, arguments.seed)
-        tracks, reading_s = watched_sweep(archive, folder, arguments.workers)
+        tracks = watched_sweep(archive, place, arguments.workers)
+        read, measured = outcomes(place)
     if arguments.plot:
         plot(tracks, arguments.plot)
-    flat = [
-        judge(track, arguments.studies / reading_s)
-        for track in tracks
-        if len(track.reading) >= 2 * BLOCKS  # a worker that lived for moments says nothing about growth
-    ]
-    return 0 if flat and all(flat) else 1
+    say(f"{read} studies read, {measured} of them measured")
+    # A worker that lived for moments says nothing about growth; the others have to be there.
+    reading = tracks[0].reading  # the client's, which is there from first to last
+    a_thousand_s = 1000.0 * (reading[-1][0] - reading[0][0]) / read
+    judged = [judge(track, a_thousand_s) for track in tracks if len(track.reading) >= 2 * BLOCKS]
+    return 0 if measured and all(judged) and len(judged) > arguments.workers else 1
 
 
 def say(text: str) -> None:
@@ -110,25 +116,31 @@ class Track:
     reading: list[tuple[float, float, float]] = field(default_factory=list)
 
 
-def watched_sweep(archive: Path, folder: Path, workers: int) -> tuple[list[Track], float]:
-    """Sweep; return what was seen of each process, and the seconds in which studies were read."""
-    log_path = folder / "sweep.log"
+def outcomes(place: DatabaseFolder) -> tuple[int, int]:
+    """Count the studies that were read and, among them, those measured."""
+    with duckdb.connect(place.published.resolve(), read_only=True) as connection:
+        question = "SELECT count(*), count(*) FILTER (status = 'measured') FROM outcome"
+        read, measured = connection.execute(question).fetchall()[0]
+    return read, measured
+
+
+def watched_sweep(archive: Path, place: DatabaseFolder, workers: int) -> list[Track]:
+    """Sweep; return what was seen of each process."""
+    log_path = place.folder.with_suffix(".log")
     command = [sys.executable, "-c", "from screening.cli import main; main()", "sweep", str(archive)]
-    options = ["--database", str(folder / "database"), "--workers", str(workers)]
+    options = ["--database", str(place.folder), "--workers", str(workers)]
     tracks: dict[int, Track] = {}
     with log_path.open("wb") as log:
         client = psutil.Popen([*command, *options], stdout=log, stderr=log)
         tracks[client.pid] = Track("client")
-        began, reading_s = time.monotonic(), 0.0
+        began = time.monotonic()
         while client.poll() is None:
-            stage = stage_of(log_path)
-            note(tracks, client, time.monotonic() - began, reading=stage == "studies")
-            reading_s += stage == "studies"
+            note(tracks, client, time.monotonic() - began, reading=stage_of(log_path) == "studies")
             time.sleep(1.0)
     say(log_path.read_text(encoding="utf-8")[-1500:])
     if client.returncode:
         raise SystemExit(f"the sweep ended with status {client.returncode}; see {log_path}")
-    return list(tracks.values()), reading_s
+    return list(tracks.values())
 
 
 def stage_of(log: Path) -> str:
@@ -153,18 +165,17 @@ def note(tracks: dict[int, Track], client: psutil.Process, now_s: float, *, read
             track.reading.append(sample)
 
 
-def judge(track: Track, studies_a_second: float) -> bool:
-    """Print slopes with their 95 % confidence interval, a thousand studies; tell whether they are within noise."""
+def judge(track: Track, a_thousand_s: float) -> bool:
+    """Print slopes with their 95 % confidence interval, a thousand studies; tell whether they are as allowed."""
     flat = True
     kept = np.array(track.reading[int(WARM_UP_SHARE * len(track.reading)) :])
     for column, unit, allowed in ((1, "MiB", MEMORY_MIB_A_THOUSAND), (2, "handles", HANDLES_A_THOUSAND)):
         blocks = np.array([block.mean(axis=0) for block in np.array_split(kept, BLOCKS)])
         fit = stats.linregress(blocks[:, 0], blocks[:, column])
-        a_thousand = 1000.0 / studies_a_second
         error = 0.0 if np.ptp(blocks[:, column]) == 0 else fit.stderr  # what never changes has no scatter to fit
-        half = float(stats.t.ppf(0.975, BLOCKS - 2)) * error * a_thousand
-        slope = fit.slope * a_thousand
-        within = slope - half <= allowed
+        half = float(stats.t.ppf(0.975, BLOCKS - 2)) * error * a_thousand_s
+        slope = fit.slope * a_thousand_s
+        within = slope <= allowed
         flat &= within
         say(
             f"{track.name}: {kept[:, column].min():.0f} to {kept[:, column].max():.0f} {unit}, slope {slope:+.1f} "
