@@ -35,8 +35,9 @@ VICTIMS = ("client", "worker", "both")
 SINGLE_SLICES = 30
 # Differ between any two sweeps: ids, times, and what is named by the secret of a database.
 VOLATILE = {"sweep_id", "read_seconds", "study_key", "evidence_file"}
-# Count sweeps, not what is in the archive.
+# Count sweeps, not what is in the archive; the books of the last one are compared.
 OF_SWEEPS = {"sweep", "sweep_ledger", "publication", "full_walk"}
+LAST_BOOKS = "FROM sweep_ledger WHERE sweep_id = (SELECT max(sweep_id) FROM sweep)"
 PATIENCE_S = 1800.0
 
 Tables = dict[str, Counter[str]]
@@ -202,11 +203,12 @@ def tables(place: DatabaseFolder) -> Tables:
         names = connection.execute(
             "SELECT table_name FROM information_schema.tables WHERE table_type = 'BASE TABLE' ORDER BY table_name"
         ).fetchall()
-        return {name: rows_of(connection, name) for (name,) in names if name not in OF_SWEEPS}
+        steady = {name: rows_of(connection.table(name)) for (name,) in names if name not in OF_SWEEPS}
+        return {**steady, "books of the last sweep": rows_of(connection.sql(LAST_BOOKS))}
 
 
-def rows_of(connection: duckdb.DuckDBPyConnection, table: str) -> Counter[str]:
-    frame = connection.table(table).df()
+def rows_of(table: duckdb.DuckDBPyRelation) -> Counter[str]:
+    frame = table.df()
     steady = [column for column in frame.columns if column not in VOLATILE and not column.endswith("_at")]
     return Counter(str(row) for row in frame[steady].astype(str).to_dict("records"))
 
