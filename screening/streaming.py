@@ -102,7 +102,7 @@ class _Flight(Generic[Item]):
     def start(self, stopping: Callable[[], bool]) -> bool:
         """Start tasks, wait for a worker where there is none; tell whether any task is running."""
         if not self._running and not stopping() and self._next() is not None:
-            self._wait_for_worker()
+            self._wait_for_worker(stopping)
         self.fill(stopping)
         return bool(self._running) or (not stopping() and self._next() is not None)
 
@@ -123,8 +123,8 @@ class _Flight(Generic[Item]):
             self._waiting = next(self._items, None)
         return self._waiting
 
-    def _wait_for_worker(self) -> None:
-        while not self._threads():
+    def _wait_for_worker(self, stopping: Callable[[], bool]) -> None:
+        while not self._threads() and not stopping():
             time.sleep(_LOOK_EVERY_S)
 
     def _threads(self) -> int:

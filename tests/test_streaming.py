@@ -181,3 +181,10 @@ def test_a_cluster_without_workers_is_given_up() -> None:
         assert results(stream(Workers(alone, wait_s=1.0), echo, tasks(), deadline_s=60)) == {}
         with pytest.raises(UserError, match="No Dask worker came within 1 s"):
             results(stream(Workers(alone, wait_s=1.0), echo, tasks("a"), deadline_s=60))
+
+
+def test_a_wish_to_stop_is_heard_while_no_worker_comes() -> None:
+    asked = iter([False] * 4)
+    with local_cluster(0) as cluster, Client(cluster) as alone:
+        ended = stream(Workers(alone), echo, tasks("a"), deadline_s=60, stopping=lambda: next(asked, True))
+        assert results(ended) == {}
