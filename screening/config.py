@@ -17,6 +17,7 @@ from pydantic import (
     field_validator,
     model_validator,
 )
+from pydantic_core import ErrorDetails
 
 from screening.dashboard_settings import DashboardSettings
 from screening.errors import UserError
@@ -225,9 +226,8 @@ class Settings(_Section):
         try:
             return cls.model_validate(values)
         except ValidationError as error:
-            first = error.errors()[0]
-            where = ".".join(str(part) for part in first["loc"])
-            raise UserError(f"{source}, setting {where}: {first['msg']}.") from error
+            problems = [f"setting {'.'.join(map(str, one['loc']))}: {_said(one)}" for one in error.errors()]
+            raise UserError(f"{source}, {'; '.join(problems)}.") from error
 
     def overridden(self, sections: Mapping[str, Mapping[str, Any]]) -> Self:
         """Replace the given values; None leaves a setting as it is.
@@ -239,3 +239,10 @@ class Settings(_Section):
         for section, given in sections.items():
             values[section] |= {name: value for name, value in given.items() if value is not None}
         return self._validated(values, "command line")
+
+
+def _said(problem: ErrorDetails) -> str:
+    """Say in our words what Pydantic says in those of whoever writes a model."""
+    if problem["type"] == "extra_forbidden":
+        return "there is no such setting"
+    return problem["msg"].removeprefix("Value error, ")

@@ -266,7 +266,7 @@ class _Update:
             read_count=count["read"],
             unread_count=count["to_read"] - count["read"],
             unvisited_count=self._unvisited_files(),
-            added_count=max(count["to_read"] - count["changed"] - moved_here - count["moved"], 0),
+            added_count=max(count["read"] - count["changed"] - moved_here - count["moved"], 0),
             changed_count=count["changed"],
             moved_count=moved_here + count["moved"],
             vanished_count=max(count["vanished"] - moved_here, 0),

@@ -12,7 +12,7 @@ from typing import Any, Final
 import duckdb
 import structlog
 
-from screening.archive.folder import require_folders
+from screening.archive.folder import require_apart, require_folders
 from screening.archive.index import study_fingerprint, unpack_study
 from screening.cluster import connected
 from screening.config import Settings
@@ -111,6 +111,7 @@ def run_sweep(
         UserError: another sweep holds the database, an archive or the checkpoint cannot be read, the disk is full.
     """
     require_folders(archives)
+    require_apart(archives, place.folder)
     checkpoint = settings.prediction.checkpoint or promoted_checkpoint(place)
     facts = load_predictor(checkpoint, "cpu").facts
     place.create()

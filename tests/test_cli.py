@@ -27,11 +27,12 @@ def test_an_expected_error_is_one_line_and_status_1(tmp_path: Path) -> None:
     ("content", "message"),
     [
         ("[sweep]\nworkers = -1\n", "setting sweep.workers"),
-        ("[sweep]\nworkers_min = 3\nworkers_max = 2\n", "workers_min is more than workers_max"),
+        ("[sweep]\nworkers_min = 3\nworkers_max = 2\n", "setting sweep: workers_min is more than workers_max"),
         ('[sweep]\nmemory_limit = "6 apples"\n', "setting sweep.memory_limit"),
         ('[sweep]\ntls_key_file = "key.pem"\n', "tls_key_file needs tls_cert_file"),
         ('[sweep.path_mapping]\narchive = "/mnt"\n', "setting sweep.path_mapping"),
-        ("[sweep]\nworker = 1\n", "setting sweep.worker"),
+        ("[sweep]\nworker = 1\n", "setting sweep.worker: there is no such setting"),
+        ("[sweep]\nworkers = -1\nworker = 1\n", "equal to 0; setting sweep.worker: there is no such setting"),
         ("[eligibility]\nmaximum_spacing = 5\n", "setting eligibility.maximum_spacing"),
         ('[prediction]\nreference = "mine"\n', "setting prediction.reference"),
         ("[prediction]\nreaders_disagree_hu = 0\n", "setting prediction.readers_disagree_hu"),
@@ -68,7 +69,8 @@ def test_a_file_that_a_setting_names_in_vain_is_told_before_the_night(tmp_path: 
     ],
 )
 def test_a_wrong_option_is_an_expected_error(tmp_path: Path, option: str, value: str, message: str) -> None:
-    ended = screening("sweep", tmp_path, "--database", tmp_path / "db", option, value)
+    (tmp_path / "archive").mkdir()
+    ended = screening("sweep", tmp_path / "archive", "--database", tmp_path / "db", option, value)
     assert ended.returncode == 1
     assert message in ended.stderr
     assert "Traceback" not in ended.stderr
@@ -118,7 +120,8 @@ def test_a_damaged_checkpoint_is_an_expected_error(tmp_path: Path) -> None:
     checkpoint.write_bytes(b"not a checkpoint")
     config = tmp_path / "screening.toml"
     config.write_text(f'[prediction]\ncheckpoint = "{checkpoint}"\n')
-    ended = screening("sweep", tmp_path, "--database", tmp_path / "db", "--config", config)
+    (tmp_path / "archive").mkdir()
+    ended = screening("sweep", tmp_path / "archive", "--database", tmp_path / "db", "--config", config)
     assert ended.returncode == 1
     assert "Traceback" not in ended.stderr
 

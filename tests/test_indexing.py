@@ -262,6 +262,7 @@ def test_a_stopped_night_adds_up_and_the_next_one_goes_on(
     assert books(connection, stopped).adds_up
     resumed = night(archive)
     assert resumed.read_count == 17 - stopped.read_count
+    assert stopped.added_count + resumed.added_count == 17
     assert books(connection, resumed).indexed == 15
 
 

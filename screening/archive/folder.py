@@ -90,6 +90,17 @@ def require_folders(archives: Sequence[Path]) -> None:
             raise UserError(f"Expected a folder to sweep, found none at {archive}: check the path or the mount.")
 
 
+def require_apart(archives: Sequence[Path], folder: Path) -> None:
+    """Refuse to keep the database where it would be swept itself.
+
+    Raises:
+        UserError: `folder` lies in an archive.
+    """
+    for archive in archives:
+        if folder.resolve().is_relative_to(archive.resolve()):
+            raise UserError(f"The database folder {folder} lies in the archive {archive}: choose one outside of it.")
+
+
 def require_still_there(archives: Sequence[Path], known: Mapping[str, KnownFolder]) -> None:
     """Refuse an archive of which nothing is left: an unmounted folder is an empty one.
 

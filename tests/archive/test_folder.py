@@ -14,6 +14,7 @@ from screening.archive.folder import (
     below,
     folder_changes,
     found_file,
+    require_apart,
     require_folders,
     require_still_there,
     revisit,
@@ -183,3 +184,12 @@ def test_a_folder_with_a_similar_name_is_not_below() -> None:
     assert below("/a", ["/a"])
     assert below("/a", ["/"])
     assert not below("/ab", ["/a"])
+
+
+def test_a_database_in_the_archive_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "archive" / "db").mkdir(parents=True)
+    (tmp_path / "link").symlink_to(tmp_path / "archive" / "db")
+    require_apart([tmp_path / "archive"], tmp_path / "archive db")
+    for inside in ("archive", "archive/db", "archive/db/new", "link"):
+        with pytest.raises(UserError, match="lies in the archive"):
+            require_apart([tmp_path / "other", tmp_path / "archive"], tmp_path / inside)
