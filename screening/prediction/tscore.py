@@ -6,7 +6,7 @@ from typing import Final, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import norm
+from scipy.special import ndtr, ndtri
 
 Floats = NDArray[np.float64]
 Values = TypeVar("Values", float, Floats)  # one patient, or many at once
@@ -163,14 +163,14 @@ def place(
     t = t_score(bmd_g_cm2, standard.reference)
     z = z_score(bmd_g_cm2, age_years, sex, standard.reference)
     reached = bmd_g_cm2 <= standard.cut_g_cm2 + _ROUNDING
-    sd = half_width_g_cm2 / norm.ppf(0.5 + INTERVAL_COVERAGE / 2)
+    sd = half_width_g_cm2 / ndtri(0.5 + INTERVAL_COVERAGE / 2)
     return Placement(
         t_score=t,
         yam_percent=yam_percent(bmd_g_cm2, standard.reference),
         z_score=z,
         category=np.where(age_years >= T_SCORE_AGE_YEARS, _categories(t, reached), ""),
         z_category=np.where(age_years < T_SCORE_AGE_YEARS, _z_categories(z), ""),
-        osteoporosis_probability=norm.cdf((standard.cut_g_cm2 - bmd_g_cm2) / sd),
+        osteoporosis_probability=ndtr((standard.cut_g_cm2 - bmd_g_cm2) / sd),
         band=_bands(reached, bmd_g_cm2 - half_width_g_cm2 <= standard.cut_g_cm2 + _ROUNDING),
     )
 
