@@ -149,7 +149,7 @@ class SweepSettings(_Section):
         default_factory=dict,
         description="Beginning of a path here = what it is on the workers of the scheduler; the longest counts.",
     )
-    header_batch: int = Field(500, ge=1, description="Files whose headers are read in one task.")
+    header_batch: int = Field(2000, ge=1, description="Files whose headers are read in one task.")
     study_deadline_s: float = Field(900.0, gt=0, description="A study that takes longer is a failure.")
     failed_share_limit: float = Field(
         0.05, ge=0, le=1, description="Above this share of failures the exit status is 4."

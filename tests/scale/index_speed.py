@@ -32,7 +32,7 @@ from screening.archive.folder import File, Listing, walk
 from screening.archive.header_fields import FIELD_TAGS
 from screening.archive.header_reader import ListedFiles, index_headers
 from screening.cluster import local_cluster
-from screening.config import Settings, SweepSettings
+from screening.config import Settings
 from screening.indexing import IndexedArchives, update_index
 from screening.store.database import create_schema
 from screening.store.file_index import NOTHING_SETTLES, HeaderBatch, add_headers
@@ -40,8 +40,7 @@ from screening.store.ledger import ledger
 from screening.streaming import Here, Workers
 
 ROUNDS = 5
-BATCH_FILES = 4000
-SETTINGS = Settings(sweep=SweepSettings(header_batch=BATCH_FILES))
+SETTINGS = Settings()
 MIB = 1024.0**2
 FLAT_MIB = 48.0  # what half a million files may cost: a tenth of what the process takes
 
