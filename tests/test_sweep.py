@@ -165,9 +165,11 @@ def test_a_moved_archive_is_not_read_again_and_keeps_its_results(tmp_path: Path)
 def test_only_one_process_writes(tmp_path: Path) -> None:
     place = DatabaseFolder(tmp_path / "db")
     place.create()
+    archive = tmp_path / "archive"
+    archive.mkdir()
     holder = rf"Another sweep or import .* \(process {os.getpid()} on .* since 20..-..-.. ..:..:.. UTC\)"
     with locked(place), pytest.raises(UserError, match=holder):
-        sweep(tmp_path, place)
+        sweep(archive, place)
 
 
 def test_a_missing_archive_is_an_expected_error(tmp_path: Path) -> None:
